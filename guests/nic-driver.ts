@@ -1,4 +1,5 @@
 import type { Subscription } from 'rxjs';
+import { COST } from '../host/cpu/costs.js';
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import type { GuestPort } from '../host/protection/guest-port.js';
@@ -196,6 +197,16 @@ export class NicDriver {
     this.#handler = handler;
   }
 
+  /** Has received frames seen by one more, whose answer counts only where the handler before has none. */
+  alsoReceive(handler: ReceiveHandler): void {
+    const before = this.#handler;
+    this.#handler = (bytes, offset, length) => {
+      const answer = before?.(bytes, offset, length);
+      const later = handler(bytes, offset, length);
+      return answer ?? later;
+    };
+  }
+
   /** Frames from this source are sent from now on. Pull sources are served round-robin, one frame each. */
   attach(source: TrafficSource): void {
     if (this.#closed) return;
@@ -301,7 +312,7 @@ export class NicDriver {
 
   #onInterrupt(): void {
     if (this.domain.state === 'killed') return;
-    this.#parts.processor.charge('guestInterrupt');
+    this.#parts.processor.charge(COST.guestInterrupt);
     if (this.#polling) return;
     this.#polling = true;
     this.port.maskInterrupts(true);

@@ -1,3 +1,4 @@
+import { COST } from '../host/cpu/costs.js';
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import type { BufferBatch, PortQueue } from '../host/protection/guest-port.js';
@@ -103,7 +104,7 @@ export class ReceiveRing {
       length = 0;
     }
     this.#received = end;
-    this.#parts.processor.charge('receivePacket', frames);
+    this.#parts.processor.charge(COST.receivePacket, frames);
     return frames;
   }
 
@@ -136,7 +137,7 @@ export class ReceiveRing {
         if (!batch.add(this.#buffers.at(slot), this.#buffers.bytesOf(slot), 0)) break;
       }
       const handedOver = batch.count;
-      this.#parts.processor.charge('refillBuffer', handedOver);
+      this.#parts.processor.charge(COST.refillBuffer, handedOver);
       const accepted = queue.post(batch);
       this.#user.posted();
       free -= accepted;

@@ -1,3 +1,4 @@
+import { COST } from '../host/cpu/costs.js';
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
 import type { BufferBatch, PortQueue, SetupRefusal } from '../host/protection/guest-port.js';
@@ -136,7 +137,7 @@ export class TransmitRing {
     while (queue.producer !== this.#written && refusal === undefined) {
       // The next user of the port, after this driver, has posted buffers there: none of them is one of these frames.
       if ((this.#written - queue.producer) >>> 0 > queue.slots) break;
-      this.#parts.processor.charge('transmitPacket', this.#fill(batch));
+      this.#parts.processor.charge(COST.transmitPacket, this.#fill(batch));
       const before = queue.producer;
       const handedOver = batch.count;
       const accepted = queue.post(batch);
@@ -176,7 +177,7 @@ export class TransmitRing {
     if (done === 0 || done > (queue.producer - this.#reclaimed) >>> 0) return;
     const frames = this.#framesBetween(this.#reclaimed, consumer);
     this.#framesSent += frames;
-    this.#parts.processor.charge('reclaimPacket', frames);
+    this.#parts.processor.charge(COST.reclaimPacket, frames);
     queue.finish(consumer);
     this.#reclaimed = consumer;
   }

@@ -7,7 +7,15 @@ export {
   type MemoryTimings,
 } from './bus/memory-bus.js';
 export { RegisterWindow, type WindowOutcome } from './bus/register-window.js';
-export { type Certainty, COSTS, type CostName, type CostParameter, costTable } from './cpu/costs.js';
+export {
+  type Certainty,
+  COST,
+  COSTS,
+  type CostName,
+  type CostNumber,
+  type CostParameter,
+  costTable,
+} from './cpu/costs.js';
 export { Processor, type ProcessorOptions, type Work } from './cpu/processor.js';
 export { DEFAULT_HOST, Host, type HostAssembly, type HostParameters } from './host.js';
 export type { HostParts } from './host-parts.js';

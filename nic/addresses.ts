@@ -34,6 +34,12 @@ export type IoVirtualAddress = Branded<'IoVirtualAddress'>;
 /** Number of a 4,096-byte page of the machine's memory: a host-physical address divided by `PAGE_BYTES`. */
 export type PageNumber = Branded<'PageNumber'>;
 
+/**
+ * Number of a 4,096-byte page of I/O virtual addresses: an address divided by `PAGE_BYTES`. For addresses below 2^43 it is
+ * an integer that the engine hands on as it is; an address from 2^31 on is allocated anew by every call that takes it.
+ */
+export type IoPageNumber = Branded<'IoPageNumber'>;
+
 /** Bus, device and function of the sender of a PCI Express request: bits 15:8, 7:3 and 2:0. */
 export type RequesterId = Branded<'RequesterId'>;
 
@@ -66,6 +72,26 @@ export function ioVirtualAddress(value: number): IoVirtualAddress {
 /** A number that counts pages of real memory. */
 export function pageNumber(value: number): PageNumber {
   return value as PageNumber;
+}
+
+/** A number that counts pages of I/O virtual addresses. */
+export function ioPageNumber(value: number): IoPageNumber {
+  return value as IoPageNumber;
+}
+
+/** The page that holds an I/O virtual address. */
+export function ioPageOf(address: IoVirtualAddress): IoPageNumber {
+  return ioPageNumber(Math.floor(address / PAGE_BYTES));
+}
+
+/** The page `count` pages further on. */
+export function ioPageAfter(page: IoPageNumber, count: number): IoPageNumber {
+  return ioPageNumber(page + count);
+}
+
+/** The first I/O virtual address of a page. */
+export function ioPageAddress(page: IoPageNumber): IoVirtualAddress {
+  return ioVirtualAddress(page * PAGE_BYTES);
 }
 
 /** A number from 0 to 65,535 that identifies a function on the bus. */
@@ -151,8 +177,8 @@ export function identityAddress(address: HostPhysicalAddress): IoVirtualAddress 
 }
 
 /** Likewise of a whole page. */
-export function identityOf(page: PageNumber): IoVirtualAddress {
-  return identityAddress(pageAddress(page));
+export function identityOf(page: PageNumber): IoPageNumber {
+  return ioPageNumber(page);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { present } from '../scheduler/present.js';
+import { absent } from '../scheduler/present.js';
 
 /** Below this a call into the engine costs more than the bytes (measured; a whole array is handed over as it is). */
 const SHORT_BYTES = 64;
@@ -11,7 +11,7 @@ export function copyShort(
   toOffset: number,
   length: number,
 ): void {
-  for (let index = 0; index < length; index += 1) to[toOffset + index] = present(from[fromOffset + index]);
+  for (let index = 0; index < length; index += 1) to[toOffset + index] = from[fromOffset + index] ?? absent();
 }
 
 /** Copies `length` bytes the cheaper way. The ranges must not overlap, and must lie in their arrays. */

@@ -1,5 +1,5 @@
 import { InvariantViolation } from '../scheduler/errors.js';
-import { present } from '../scheduler/present.js';
+import { absent } from '../scheduler/present.js';
 import type { Context } from './context.js';
 
 /** Bit 40 of a station address as a number: the group bit of its first byte (IEEE 802.3). */
@@ -10,12 +10,12 @@ export const GROUPS_PER_CONTEXT = 64;
 
 /** Reads a station address as a 48-bit number, most significant byte first. */
 export function readMac(bytes: Uint8Array, offset: number): number {
-  const high = (present(bytes[offset]) << 8) | present(bytes[offset + 1]);
+  const high = ((bytes[offset] ?? absent()) << 8) | (bytes[offset + 1] ?? absent());
   const low =
-    ((present(bytes[offset + 2]) << 24) |
-      (present(bytes[offset + 3]) << 16) |
-      (present(bytes[offset + 4]) << 8) |
-      present(bytes[offset + 5])) >>>
+    (((bytes[offset + 2] ?? absent()) << 24) |
+      ((bytes[offset + 3] ?? absent()) << 16) |
+      ((bytes[offset + 4] ?? absent()) << 8) |
+      (bytes[offset + 5] ?? absent())) >>>
     0;
   return high * 0x100000000 + low;
 }
@@ -126,7 +126,7 @@ export class Demultiplexer {
     const promiscuous = this.#open.filter((context) => context.promiscuous).length;
     if (promiscuous !== this.#promiscuous)
       throw new InvariantViolation('promiscuous contexts are miscounted');
-    if (this.#open.some((context, at) => at > 0 && present(this.#open[at - 1]).index >= context.index))
+    if (this.#open.some((context, at) => at > 0 && (this.#open[at - 1] ?? absent()).index >= context.index))
       throw new InvariantViolation('open contexts are out of order');
   }
 
@@ -136,7 +136,7 @@ export class Demultiplexer {
     let end = this.#open.length;
     while (first < end) {
       const middle = (first + end) >>> 1;
-      if (present(this.#open[middle]).index < context.index) first = middle + 1;
+      if ((this.#open[middle] ?? absent()).index < context.index) first = middle + 1;
       else end = middle;
     }
     return first;

@@ -92,7 +92,7 @@ export class FrameFlow implements DataPath, PausedSender {
     this.#order.add(this.transmit);
     this.#order.add(this.inner);
     if (parameters.pfcClasses !== 0)
-      this.flowControl = new PriorityFlowControl(kernel, parameters, { ...neighbours, sender: this });
+      this.flowControl = new PriorityFlowControl(core, { ...neighbours, sender: this });
     this.receive = new ReceivePath(core, this, this.flowControl?.pressure);
     this.#fetcher = new DescriptorFetcher(core, this);
     this.#completions = new Completions(core, this);
@@ -112,6 +112,8 @@ export class FrameFlow implements DataPath, PausedSender {
       heads: { headBytes: (index) => this.#heads.bytes(index, INNER_EXIT) },
       onGrant: (index) => this.#take(index, this.inner),
       waitsForStarved: true,
+      // The FIFO of this exit is empty as soon as its reads are over, and a fetch comes behind them.
+      isHeldUp: (index) => this.#heads.fillsCache(index),
     });
     this.receiveScheduler = new DmaScheduler(kernel, {
       name: 'nic.receive',

@@ -59,7 +59,8 @@ type FlowControlName = 'PFC_CLASSES' | 'PFC_PAUSED' | 'PFC_RECEIVED' | 'PFC_SENT
 const LOG2_SLOTS_LIMIT = 15;
 /** Largest weight of a context: the register has 16 bits. */
 export const MOST_WEIGHT = 65_535;
-const MOST_LIMIT_BPS = 1e13;
+/** Largest upper limit of a context, bits per second. */
+export const MOST_LIMIT_BPS = 1e13;
 
 /**
  * The page that only the hypervisor maps. It selects a context, sets what the guest must not set itself

@@ -228,13 +228,13 @@ export class Nic {
   }
 
   /** What priority flow control has done; undefined where no traffic class has it. */
-  get flowControl(): Omit<PriorityFlowControl, 'pauses' | 'pressure'> | undefined {
+  get flowControl(): Omit<PriorityFlowControl, 'pauses' | 'pressure' | 'take'> | undefined {
     return this.#flow.flowControl;
   }
 
   /** A frame has arrived from the wire: its last bit is here now. `bytes` is borrowed. */
   receive(bytes: Uint8Array, offset: number, length: number): void {
-    if (this.#flow.flowControl?.pauses.take(bytes, offset, length) === true) return;
+    if (this.#flow.flowControl?.take(bytes, offset, length) === true) return;
     this.#flow.forwarding.arrived(bytes, offset, length, undefined);
   }
 

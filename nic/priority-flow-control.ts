@@ -1,9 +1,8 @@
-import type { EventKernel } from '../scheduler/event-kernel.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
+import type { CardCore } from './card-core.js';
 import { ClassPauses, type PausedSender } from './class-pauses.js';
 import type { WirePort } from './host-port.js';
 import type { FlowControlCounts } from './management-page.js';
-import type { NicParameters } from './parameters.js';
 import { ReceivePressure } from './receive-pressure.js';
 
 /** What priority flow control stands between. */
@@ -14,6 +13,8 @@ export interface FlowControlNeighbours {
   readonly sender: PausedSender;
 }
 
+type FlowControlCore = Pick<CardCore, 'kernel' | 'parameters' | 'subjects'>;
+
 /**
  * Priority flow control of the card's port (IEEE 802.1Q, clause 36; 802.1Qbb), both ways: it obeys pauses of the far end
  * at the transmit scheduler, and asks for them when the receive buffer of a class fills.
@@ -22,11 +23,26 @@ export class PriorityFlowControl implements FlowControlCounts {
   readonly pauses: ClassPauses;
   readonly pressure: ReceivePressure;
 
-  constructor(kernel: EventKernel, parameters: NicParameters, neighbours: FlowControlNeighbours) {
-    const { pfcClasses, rateBps } = parameters;
+  readonly #core: FlowControlCore;
+
+  constructor(core: FlowControlCore, neighbours: FlowControlNeighbours) {
+    const { kernel } = core;
+    const { pfcClasses, rateBps } = core.parameters;
+    this.#core = core;
     const options = { name: 'nic.flow-control.expired', rateBps, classes: pfcClasses };
     this.pauses = new ClassPauses(kernel, options, neighbours.sender);
-    this.pressure = new ReceivePressure(kernel, parameters, neighbours.line, neighbours.wire);
+    this.pressure = new ReceivePressure(core, neighbours.line, neighbours.wire);
+  }
+
+  /** A frame has arrived. True if it was one of flow control: it is for the port. */
+  take(bytes: Uint8Array, offset: number, length: number): boolean {
+    if (!this.pauses.take(bytes, offset, length)) return false;
+    const { kernel, subjects } = this.#core;
+    if (subjects.controlFrames.observed) {
+      const copy = bytes.slice(offset, offset + length);
+      subjects.controlFrames.next({ direction: 'receive', bytes: copy, atNs: kernel.nowNs });
+    }
+    return true;
   }
 
   get pausedHere(): number {

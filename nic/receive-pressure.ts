@@ -1,12 +1,15 @@
 import { InvariantViolation } from '../scheduler/errors.js';
-import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import type { HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
+import type { CardCore } from './card-core.js';
 import { WIRE_OVERHEAD_BYTES } from './descriptor.js';
 import type { WirePort } from './host-port.js';
 import { PAUSE_QUANTUM_BITS } from './mac-control.js';
 import type { NicParameters } from './parameters.js';
 import { PORT_ADDRESS, pfcFrame, TRAFFIC_CLASSES } from './pfc-frame.js';
+
+type PressureCore = Pick<CardCore, 'kernel' | 'parameters' | 'subjects'>;
 
 /**
  * What the received frames of each traffic class take of the receive buffer, and the frames of flow control that keep the
@@ -14,8 +17,9 @@ import { PORT_ADDRESS, pfcFrame, TRAFFIC_CLASSES } from './pfc-frame.js';
  * What arrives in between has to fit the headroom, the buffer above the high mark.
  */
 export class ReceivePressure {
-  readonly #kernel: EventKernel;
+  readonly #kernel: CardCore['kernel'];
   readonly #parameters: NicParameters;
+  readonly #subjects: CardCore['subjects'];
   readonly #line: SerialLine;
   readonly #wire: WirePort;
   readonly #sent: HandlerId;
@@ -28,7 +32,8 @@ export class ReceivePressure {
   readonly #againNs = new Float64Array(TRAFFIC_CLASSES);
   #stopped = 0;
 
-  constructor(kernel: EventKernel, parameters: NicParameters, line: SerialLine, wire: WirePort) {
+  constructor({ kernel, parameters, subjects }: PressureCore, line: SerialLine, wire: WirePort) {
+    this.#subjects = subjects;
     this.#kernel = kernel;
     this.#parameters = parameters;
     this.#line = line;
@@ -131,6 +136,10 @@ export class ReceivePressure {
   #onSent(): void {
     const frame = this.#onLine.shift();
     if (frame === undefined) throw new InvariantViolation('a frame of flow control was lost');
+    if (this.#subjects.controlFrames.observed) {
+      const atNs = this.#kernel.nowNs;
+      this.#subjects.controlFrames.next({ direction: 'transmit', bytes: frame.bytes.slice(), atNs });
+    }
     this.#wire.controlSent?.(frame.bytes, 0, frame.bytes.length, frame.startNs, frame.endNs);
   }
 }

@@ -101,6 +101,14 @@ export interface DropEvent {
   readonly atNs: number;
 }
 
+/** A frame of flow control that the port sent or took: it is of no context. */
+export interface ControlFrameEvent {
+  readonly direction: Direction;
+  /** The observer's to keep. */
+  readonly bytes: Uint8Array;
+  readonly atNs: number;
+}
+
 /**
  * Everything that a NIC tells about itself. Each stream is a tap: no part of the card, the host or a driver is driven by
  * it, a run is the same with and without observers, and nothing is built for a stream that has none.
@@ -117,6 +125,7 @@ export interface NicStreams {
   readonly interrupts$: Observable<InterruptEvent>;
   readonly faults$: Observable<FaultEvent>;
   readonly drops$: Observable<DropEvent>;
+  readonly controlFrames$: Observable<ControlFrameEvent>;
 }
 
 /** The feeding side of NicStreams, shared by the parts of one NIC. */
@@ -130,6 +139,7 @@ export class NicSubjects {
   readonly interrupts: GuardedSubject<InterruptEvent>;
   readonly faults: GuardedSubject<FaultEvent>;
   readonly drops: GuardedSubject<DropEvent>;
+  readonly controlFrames: GuardedSubject<ControlFrameEvent>;
   readonly #kernel: EventKernel;
 
   constructor(kernel: EventKernel) {
@@ -143,6 +153,7 @@ export class NicSubjects {
     this.interrupts = new GuardedSubject('nic.interrupts$', kernel);
     this.faults = new GuardedSubject('nic.faults$', kernel);
     this.drops = new GuardedSubject('nic.drops$', kernel);
+    this.controlFrames = new GuardedSubject('nic.controlFrames$', kernel);
   }
 
   get streams(): NicStreams {
@@ -156,6 +167,7 @@ export class NicSubjects {
       interrupts$: this.interrupts.stream$,
       faults$: this.faults.stream$,
       drops$: this.drops.stream$,
+      controlFrames$: this.controlFrames.stream$,
     };
   }
 

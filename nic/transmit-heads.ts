@@ -54,6 +54,12 @@ export class TransmitHeads {
     return present(this.#records[(context << SHIFT) + BYTES]);
   }
 
+  /** Whether a context has posted as much as the card has descriptor slots for: what it waits for is the card's fetch. */
+  fillsCache(context: ContextId): boolean {
+    const { state, transmit } = present(this.#contexts[context]);
+    return state === 'open' && transmit.untaken >= transmit.cacheSlots;
+  }
+
   /** Descriptors of the head frame. */
   chain(context: ContextId): number {
     return present(this.#records[(context << SHIFT) + CHAIN]);

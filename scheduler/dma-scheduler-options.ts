@@ -18,6 +18,12 @@ export interface DmaSchedulerOptions {
    * no more of them, or with false (the default), the context is `starve`d and the others continue.
    */
   readonly waitsForStarved?: boolean;
+  /**
+   * With `waitsForStarved`: whether decisions wait for a starved context even while the link is idle, because it is the
+   * card that has no space for more of what the context has posted. For a link on which nothing hides the fetch: it
+   * costs time of the link, and so must not be at the discretion of a guest that posts late. Default: for none.
+   */
+  readonly isHeldUp?: (context: ContextId) => boolean;
   /** A decision event has ended: nothing can be granted before the next `ring`, `credit` or eligible time. */
   readonly onSettled?: () => void;
   /** Receives what a decision throws. Default: it is thrown by the kernel's `run`. */

@@ -34,6 +34,7 @@ export class DmaScheduler {
   readonly #heads: AttendedHeads;
   readonly #onGrant: (context: ContextId, bytes: number) => void;
   readonly #waitsForStarved: boolean;
+  readonly #isHeldUp: ((context: ContextId) => boolean) | undefined;
   readonly #onSettled: (() => void) | undefined;
   readonly #grants: GuardedSubject<Grant>;
   readonly #credit: LinkCredit;
@@ -53,6 +54,7 @@ export class DmaScheduler {
     this.#heads = new AttendedHeads(options.heads);
     this.#onGrant = options.onGrant;
     this.#waitsForStarved = options.waitsForStarved ?? false;
+    this.#isHeldUp = options.isHeldUp;
     this.#onSettled = options.onSettled;
     this.#grants = new GuardedSubject(`${name}.grants$`, kernel);
     this.grants$ = this.#grants.stream$;
@@ -190,7 +192,8 @@ export class DmaScheduler {
   #serve(): void {
     while (this.#informed.backlogged > 0 && !this.#stopped) {
       if (this.#awaited !== NONE) {
-        if (!this.#credit.isWhole || this.#informed.backlogged === 1) return;
+        const waits = !this.#credit.isWhole || this.#isHeldUp?.(this.#awaited) === true;
+        if (waits || this.#informed.backlogged === 1) return;
         this.#charge(STARVED);
         continue;
       }

@@ -9,6 +9,7 @@ import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import { tallyIn } from '../../scheduler/tally.js';
 import type { AttachedDevice } from '../pci/attached-device.js';
+import { PortShare } from '../pci/port-share.js';
 import { type FrontCounters, noFrontCounts } from '../virtio/front-counters.js';
 import type { VirtioNetPlan } from '../virtio/virtio-net.js';
 import {
@@ -61,6 +62,7 @@ const CALLS_OF: Readonly<Record<HandOverKind, readonly CallName[]>> = {
  */
 export class CardDevice implements AttachedDevice {
   readonly handOver: HandOverKind;
+  readonly share: PortShare;
   readonly #plan: CardDevicePlan;
   readonly #counts: FrontCounters = noFrontCounts();
   readonly #faults: Partial<Record<CardFault, number>> = {};
@@ -69,7 +71,6 @@ export class CardDevice implements AttachedDevice {
   readonly #postedNs: Float64Array;
   readonly #callWork = () => this.#runCall();
   #port: GuestPort | undefined;
-  #weight: number;
   #lastFault: CardFault | undefined;
   #pending: { readonly call: CallName; readonly operands: CallOperands } | undefined;
   #result: CallResult = 'done';
@@ -89,7 +90,7 @@ export class CardDevice implements AttachedDevice {
       );
     this.handOver = handOver;
     this.#plan = plan;
-    this.#weight = plan.port.share.weight;
+    this.share = new PortShare(plan.host.hypervisor, plan.port.share, () => this.#port);
     this.#requests = new RequestPage(plan.memory);
     this.#pageCounters = new PageCounters(plan.host.nic.counters);
     this.#postedNs = new Float64Array(plan.port.transmitSlots);
@@ -110,7 +111,7 @@ export class CardDevice implements AttachedDevice {
 
   /** Where the guest's address 0 lies in the machine. */
   get ramAddress(): number {
-    return this.#plan.addressOf(0);
+    return this.#plan.addressOf(0, 1);
   }
 
   get faults(): Readonly<Partial<Record<CardFault, number>>> {
@@ -119,10 +120,6 @@ export class CardDevice implements AttachedDevice {
 
   get lastFault(): CardFault | undefined {
     return this.#lastFault;
-  }
-
-  get weight(): number {
-    return this.#weight;
   }
 
   get outcome(): CallOutcome {
@@ -145,11 +142,6 @@ export class CardDevice implements AttachedDevice {
   /** A counter of the hypercall page by its place. */
   pageCounter(index: number): number {
     return this.#pageCounters.value(index);
-  }
-
-  setWeight(weight: number): void {
-    this.#weight = weight;
-    if (this.#port !== undefined) this.#plan.host.hypervisor.setWeight(this.#port.context, weight);
   }
 
   postedNs(index: number): number {
@@ -247,8 +239,8 @@ export class CardDevice implements AttachedDevice {
     try {
       this.#port = host.openPort(domain, {
         ...port,
-        share: { ...port.share, weight: this.#weight },
-        ...(own ? { ownRings: addressOf(rings) } : {}),
+        share: this.share.now,
+        ...(own ? { ownRings: addressOf(rings, PAGE_BYTES) } : {}),
       });
     } catch (error) {
       if (!(error instanceof ParameterError)) throw error;

@@ -84,7 +84,8 @@ export function guestDatasheet(): string {
     'What a real guest finds in its machine when its scenario entry has `"card": "cdna"`: a context of the card and a ' +
       'hypervisor to ask. Context page, descriptors, status block, faults and drops are those of the ' +
       '[datasheet of the card](datasheet.md); this page is what comes besides. It is written by `npm run ' +
-      'docs:datasheet` from the tables in `guests/card/`; a test holds it to them.',
+      'docs:datasheet` from the tables in `guests/card/`; a test holds it to them. `guests/linux/` has a driver that was ' +
+      'written from both pages, and a header with their numbers from the same tables.',
     ...pciFunction(),
     ...callPage(),
     ...rings(),
@@ -125,7 +126,9 @@ function callPage(): string[] {
       HAND_OVERS.map((name, value) => [String(value), name, HAND_OVER_MEANINGS[name]]),
     ),
     'It follows from the approach to protection: plain DMA, DEV and NoDMA have 0, the IOMMU 1, CDNA with or without an ' +
-      'IOMMU 2. A driver domain has none, since guests have no context of the card there.',
+      'IOMMU 2. A driver domain has none, since guests have no context of the card there. A guest with an IOMMU of its own ' +
+      '(`iommu:guest`) has 0 too, with ADDRESS 0: whatever it names, RINGS and REQUESTS as well, it names by an address of ' +
+      'that IOMMU.',
     '### Calls',
     table(
       ['CALL', 'Name', 'HAND_OVER', 'What it does'],

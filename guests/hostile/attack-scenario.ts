@@ -16,12 +16,13 @@ import {
   pageOf,
   type RequesterId,
 } from '../../nic/addresses.js';
-import { InvariantViolation } from '../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import type { LinkPartner } from '../link-partner.js';
 import type { NicDriver } from '../nic-driver.js';
 import { FrameVerifier } from '../traffic/frame-verifier.js';
 import { HostileGuest, headerBytes } from './hostile-guest.js';
+import { NotPlayable } from './not-playable.js';
 import { RogueDevice } from './rogue-device.js';
 import { ControlStructure, contains, Secret, type Stake, tagged, tagOf } from './stakes.js';
 
@@ -130,7 +131,8 @@ export class AttackScenario {
     // What came back last is given out first; a ring that came back later stands before this page.
     let taken = 0;
     while (pages.owner(page) === NO_OWNER && taken < MOST_PAGES_BEFORE) {
-      this.victim.domain.allocate(1);
+      if (!mayAllocate(this.victim.domain))
+        throw new NotPlayable('a page that is given up goes to no other guest: each has memory of its own');
       taken += 1;
     }
     if (pages.owner(page) !== this.victim.domain.id)
@@ -149,7 +151,9 @@ export class AttackScenario {
       if (page !== next) continue;
       return { own, foreign: this.#secretAt(pageAddress(next), PAGE_BYTES, 'page of the victim') };
     }
-    throw new InvariantViolation('no two neighbouring pages could be had');
+    throw new NotPlayable(
+      'no page of the victim lies behind one of the attacker: each guest has memory of its own',
+    );
   }
 
   /** The far end sends a frame full of the attacker's mark to a station. */
@@ -207,5 +211,16 @@ export class AttackScenario {
     const secret = new Secret(this.host.memory, label, hostPhysicalAddress(address), bytes, tag);
     this.stakes.push(secret);
     return secret;
+  }
+}
+
+/** Takes a page into use; false when there is none that the domain may have. */
+function mayAllocate(domain: Domain): boolean {
+  try {
+    domain.allocate(1);
+    return true;
+  } catch (error) {
+    if (error instanceof ParameterError) return false;
+    throw error;
   }
 }

@@ -20,6 +20,8 @@ export class PendingBuffers {
   readonly #lengths = new Uint32Array(CAPACITY);
   readonly #flags = new Uint16Array(CAPACITY);
   readonly #heads = new Uint16Array(CAPACITY);
+  // As the driver named them.
+  readonly #origins = new Float64Array(CAPACITY);
   #count = 0;
 
   readonly capacity = CAPACITY;
@@ -37,26 +39,28 @@ export class PendingBuffers {
     this.#count = 0;
   }
 
-  add(address: GuestPhysicalAddress, length: number, flags: number, head: number): void {
+  /** @param origin the address by which the driver has named it. */
+  add(address: GuestPhysicalAddress, length: number, flags: number, head: number, origin: number): void {
     if (this.#count === CAPACITY) throw new InvariantViolation('more buffers pending than a batch holds');
     this.#addresses[this.#count] = address;
     this.#lengths[this.#count] = length;
     this.#flags[this.#count] = flags;
     this.#heads[this.#count] = head;
+    this.#origins[this.#count] = origin;
     this.#count += 1;
   }
 
   /**
    * Hands everything over; the port has space for it.
    *
-   * @param accepted called for each buffer that the port took: its index there and the head of its chain
+   * @param accepted called for each buffer that the port took: its index there, the head of its chain, and where it lies
    * @param refused called for each frame (transmit) or buffer (receive) that was refused: the head of its chain
    * @returns `lost` when the port is gone, `cut` when a frame was refused after a part of it had been taken.
    */
   handOver(
     queue: PortQueue,
     frames: boolean,
-    accepted: (index: number, head: number, flags: number) => void,
+    accepted: (index: number, head: number, flags: number, origin: number, length: number) => void,
     refused: (head: number) => void,
   ): HandOver {
     let from = 0;
@@ -72,7 +76,13 @@ export class PendingBuffers {
       const took = queue.post(batch);
       for (let at = 0; at < took; at += 1) {
         const index = (first + at) >>> 0;
-        accepted(index, present(this.#heads[from + at]), present(this.#flags[from + at]));
+        accepted(
+          index,
+          present(this.#heads[from + at]),
+          present(this.#flags[from + at]),
+          present(this.#origins[from + at]),
+          present(this.#lengths[from + at]),
+        );
       }
       from += took;
       if (from === this.#count) break;

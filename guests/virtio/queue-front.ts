@@ -13,7 +13,7 @@ export abstract class QueueFront {
   protected abstract readonly direction: 'transmit' | 'receive';
   protected readonly queue: Virtqueue;
   protected readonly counters: FrontCounters;
-  protected readonly addressOf: (address: number) => GuestPhysicalAddress;
+  protected readonly addressOf: (address: number, bytes: number) => GuestPhysicalAddress;
   /** Buffers that were taken from the virtqueue and not handed over yet. */
   protected readonly pending = new PendingBuffers();
   /** Undefined while the port is not open. */
@@ -24,7 +24,7 @@ export abstract class QueueFront {
   constructor(
     queue: Virtqueue,
     counters: FrontCounters,
-    addressOf: (address: number) => GuestPhysicalAddress,
+    addressOf: (address: number, bytes: number) => GuestPhysicalAddress,
   ) {
     this.queue = queue;
     this.counters = counters;

@@ -2,6 +2,7 @@ import type { GuestPort, PortQueue } from '../../host/protection/guest-port.js';
 import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_BUFFER_BYTES, MAX_FRAME_BYTES } from '../../nic/descriptor.js';
 import { present } from '../../scheduler/present.js';
+import type { MemoryPiece } from '../pci/attached-device.js';
 import type { FrontCounters } from './front-counters.js';
 import type { GuestMemory } from './guest-memory.js';
 import { QueueFront } from './queue-front.js';
@@ -45,7 +46,7 @@ export class ReceiveFront extends QueueFront {
     queue: Virtqueue,
     memory: GuestMemory,
     counters: FrontCounters,
-    addressOf: (address: number) => GuestPhysicalAddress,
+    addressOf: (address: number, bytes: number) => GuestPhysicalAddress,
   ) {
     super(queue, counters, addressOf);
     this.#memory = memory;
@@ -54,16 +55,44 @@ export class ReceiveFront extends QueueFront {
   }
 
   open(port: GuestPort): void {
+    this.#spare.length = 0;
+    this.resume(port);
+  }
+
+  /** Another port, after a pause. */
+  resume(port: GuestPort): void {
     this.attach(port.receive);
     this.#heads = new Uint16Array(port.receive.slots);
     this.#addresses = new Float64Array(port.receive.slots);
     this.#lengths = new Uint32Array(port.receive.slots);
-    this.#spare.length = 0;
   }
 
   override close(): void {
     super.close();
     this.#spare.length = 0;
+  }
+
+  /** The port is about to be given back, and another one will be opened: what is out is handed over anew there. */
+  pause(): void {
+    const { port } = this;
+    if (port === undefined) return;
+    const out: number[] = [];
+    for (let index = this.finished; index !== port.producer; index = (index + 1) >>> 0)
+      out.push(present(this.#heads[index & (port.slots - 1)]));
+    this.#spare.unshift(...out);
+    super.close();
+  }
+
+  /** Buffers that are out. */
+  inUse(): MemoryPiece[] {
+    const { port } = this;
+    const pieces: MemoryPiece[] = [];
+    if (port === undefined) return pieces;
+    for (let index = this.finished; index !== port.producer; index = (index + 1) >>> 0) {
+      const slot = index & (port.slots - 1);
+      pieces.push({ address: present(this.#addresses[slot]), bytes: present(this.#lengths[slot]) });
+    }
+    return pieces;
   }
 
   /** Hands over the buffers that the driver has made available, as far as the port has space. */
@@ -79,7 +108,8 @@ export class ReceiveFront extends QueueFront {
         if (this.pending.freeSlots === 0 && !this.#handOver(port)) break;
         const address = present(this.#addressOfHead[head]);
         const length = Math.min(present(this.#lengthOfHead[head]) - NET_HEADER_BYTES, MAX_BUFFER_BYTES);
-        this.pending.add(this.addressOf(address + NET_HEADER_BYTES), length, 0, head);
+        const origin = address + NET_HEADER_BYTES;
+        this.pending.add(this.addressOf(origin, length), length, 0, head, origin);
         space -= 1;
       }
       if (this.pending.count > 0 && !this.#handOver(port)) break;

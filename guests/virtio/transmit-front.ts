@@ -2,6 +2,7 @@ import type { GuestPort, PortQueue } from '../../host/protection/guest-port.js';
 import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_BUFFER_BYTES } from '../../nic/descriptor.js';
 import { present } from '../../scheduler/present.js';
+import type { MemoryPiece } from '../pci/attached-device.js';
 import type { FrontCounters } from './front-counters.js';
 import { QueueFront } from './queue-front.js';
 import { NET_HEADER_BYTES } from './virtio-registers.js';
@@ -21,16 +22,23 @@ export class TransmitFront extends QueueFront {
   readonly #nowNs: () => number;
   // Slot of the port: the head of the chain whose last buffer is there.
   #heads = new Int32Array(0);
-  // and when the frame was handed over, ns.
+  // and when the frame was handed over, ns; and for every slot, where its buffer lies.
   #postedNs = new Float64Array(0);
+  #origins = new Float64Array(0);
+  #lengths = new Uint32Array(0);
+  // Chains that were out when the device was paused: handed over again before any other.
+  readonly #again: number[] = [];
   // The chain in `queue.chain` was taken and is not handed over: the port had no space.
   #held = false;
 
-  readonly #accepted = (index: number, head: number, flags: number) => {
+  readonly #accepted = (index: number, head: number, flags: number, origin: number, length: number) => {
     const last = (flags & FLAG_END_OF_PACKET) !== 0;
-    this.#heads[index & (this.#heads.length - 1)] = last ? head : NOT_LAST;
+    const slot = index & (this.#heads.length - 1);
+    this.#heads[slot] = last ? head : NOT_LAST;
+    this.#origins[slot] = origin;
+    this.#lengths[slot] = length;
     if (!last) return;
-    this.#postedNs[index & (this.#heads.length - 1)] = this.#nowNs();
+    this.#postedNs[slot] = this.#nowNs();
     this.counters.framesPosted += 1;
   };
   readonly #refused = (head: number) => {
@@ -41,7 +49,7 @@ export class TransmitFront extends QueueFront {
   constructor(
     queue: Virtqueue,
     counters: FrontCounters,
-    addressOf: (address: number) => GuestPhysicalAddress,
+    addressOf: (address: number, bytes: number) => GuestPhysicalAddress,
     nowNs: () => number,
   ) {
     super(queue, counters, addressOf);
@@ -49,15 +57,54 @@ export class TransmitFront extends QueueFront {
   }
 
   open(port: GuestPort): void {
+    this.#held = false;
+    this.#again.length = 0;
+    this.resume(port);
+  }
+
+  /** Another port, after a pause. */
+  resume(port: GuestPort): void {
     this.attach(port.transmit);
     this.#heads = new Int32Array(port.transmit.slots).fill(NOT_LAST);
     this.#postedNs = new Float64Array(port.transmit.slots);
-    this.#held = false;
+    this.#origins = new Float64Array(port.transmit.slots);
+    this.#lengths = new Uint32Array(port.transmit.slots);
   }
 
   override close(): void {
     super.close();
     this.#held = false;
+    this.#again.length = 0;
+  }
+
+  /**
+   * The port is about to be given back, and another one will be opened: frames that are not reported as sent are sent anew
+   * there. One that has left already, and was not reported yet, leaves twice.
+   */
+  pause(): void {
+    const { port } = this;
+    if (port === undefined) return;
+    const out: number[] = [];
+    for (let index = this.finished; index !== port.producer; index = (index + 1) >>> 0) {
+      const head = this.#heads[index & (port.slots - 1)] ?? NOT_LAST;
+      if (head !== NOT_LAST) out.push(head);
+    }
+    if (this.#held) out.push(this.queue.chain.head);
+    this.#held = false;
+    this.#again.unshift(...out);
+    super.close();
+  }
+
+  /** Buffers that are out. */
+  inUse(): MemoryPiece[] {
+    const { port } = this;
+    const pieces: MemoryPiece[] = [];
+    if (port === undefined) return pieces;
+    for (let index = this.finished; index !== port.producer; index = (index + 1) >>> 0) {
+      const slot = index & (port.slots - 1);
+      pieces.push({ address: present(this.#origins[slot]), bytes: present(this.#lengths[slot]) });
+    }
+    return pieces;
   }
 
   /** When the frame whose last buffer has this index of the port was handed over, ns. */
@@ -101,7 +148,7 @@ export class TransmitFront extends QueueFront {
     const queue = this.queue;
     for (let frames = 0; frames < most; frames += 1) {
       if (!this.#held) {
-        if (queue.waiting() === 0 || !queue.take()) return frames;
+        if (!this.#takeNext()) return frames;
         this.#held = true;
       }
       const buffers = this.#buffersOfChain();
@@ -114,6 +161,13 @@ export class TransmitFront extends QueueFront {
       this.#held = false;
     }
     return most;
+  }
+
+  /** Reads the next chain: of those that were out before a pause, else of the virtqueue. */
+  #takeNext(): boolean {
+    const head = this.#again.shift();
+    if (head !== undefined) return this.queue.takeAgain(head);
+    return this.queue.waiting() > 0 && this.queue.take();
   }
 
   /** Port buffers that the chain needs; leaves a fault when it is no frame. */
@@ -146,7 +200,8 @@ export class TransmitFront extends QueueFront {
         const piece = Math.min(rest, MAX_BUFFER_BYTES);
         rest -= piece;
         left -= piece;
-        this.pending.add(this.addressOf(address), piece, left === 0 ? FLAG_END_OF_PACKET : 0, chain.head);
+        const flags = left === 0 ? FLAG_END_OF_PACKET : 0;
+        this.pending.add(this.addressOf(address, piece), piece, flags, chain.head, address);
         address += piece;
       }
     }

@@ -5,7 +5,8 @@ import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import type { ContextId } from '../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { tallyIn } from '../../scheduler/tally.js';
-import type { AttachedDevice } from '../pci/attached-device.js';
+import type { AttachedDevice, MemoryPiece, PausableDevice } from '../pci/attached-device.js';
+import { PortShare } from '../pci/port-share.js';
 import { readImage } from '../pci/read-image.js';
 import { CommonConfiguration } from './common-configuration.js';
 import { type FrontCounters, noFrontCounts } from './front-counters.js';
@@ -31,7 +32,7 @@ export interface VirtioNetPlan {
   /** The guest's RAM by the addresses that its driver writes into rings. */
   readonly memory: GuestMemory;
   /** The address that the port is given for an address of the driver's; nothing is checked on the way. */
-  readonly addressOf: (address: number) => GuestPhysicalAddress;
+  readonly addressOf: (address: number, bytes: number) => GuestPhysicalAddress;
   readonly port: PortOptions;
   /** The guest's own IOMMU translates the device's addresses. */
   readonly accessPlatform: boolean;
@@ -48,8 +49,9 @@ export interface VirtioNetPlan {
  * A driver that breaks a rule stops its device: the port is closed, and `DEVICE_NEEDS_RESET` and a configuration interrupt
  * tell of it. Buffers that the approach refuses come back unused, with the refusal in the hypervisor's log.
  */
-export class VirtioNet implements AttachedDevice {
+export class VirtioNet implements AttachedDevice, PausableDevice {
   readonly counters: FrontCounters = noFrontCounts();
+  readonly share: PortShare;
   readonly configuration: CommonConfiguration;
   readonly receiveQueue: Virtqueue;
   readonly transmitQueue: Virtqueue;
@@ -67,15 +69,15 @@ export class VirtioNet implements AttachedDevice {
     this.#postTransmit();
   };
   #port: GuestPort | undefined;
+  #paused = false;
   #receivePending = false;
   #transmitPending = false;
   #linkUp = true;
-  #weight: number;
   #lastFault: QueueFault | undefined;
 
   constructor(plan: VirtioNetPlan) {
     this.#plan = plan;
-    this.#weight = plan.port.share.weight;
+    this.share = new PortShare(plan.host.hypervisor, plan.port.share, () => this.#port);
     this.receiveQueue = new Virtqueue(plan.memory, true);
     this.transmitQueue = new Virtqueue(plan.memory, false);
     this.configuration = new CommonConfiguration(
@@ -109,6 +111,55 @@ export class VirtioNet implements AttachedDevice {
     return this.#lastFault;
   }
 
+  get pausable(): this {
+    return this;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  inUse(): MemoryPiece[] {
+    if (this.#port === undefined) return [];
+    return [
+      ...this.receiveQueue.areas(),
+      ...this.transmitQueue.areas(),
+      ...this.#receive.inUse(),
+      ...this.#transmit.inUse(),
+    ];
+  }
+
+  /** What the card has reported is given to the driver first. A driver that has broken a rule is stopped instead. */
+  pause(): void {
+    if (this.#port === undefined) return;
+    this.#receive.reap();
+    this.#transmit.reap();
+    this.#publish();
+    const port = this.#port;
+    if (port === undefined) return;
+    this.#receive.pause();
+    this.#transmit.pause();
+    this.#port = undefined;
+    this.#paused = true;
+    this.#plan.host.protection.closePort(port);
+    this.#plan.portChanged?.(undefined);
+  }
+
+  resume(): boolean {
+    if (!this.#paused) return false;
+    const port = this.#openPort();
+    if (port === undefined) return false;
+    this.#paused = false;
+    this.#receive.resume(port);
+    this.#transmit.resume(port);
+    this.#begin(port);
+    return true;
+  }
+
+  giveUp(): void {
+    if (this.#paused) this.#stop('context-stopped');
+  }
+
   /** The driver has rung: queue 0 has buffers to receive into, queue 1 has frames. */
   notify(queue: number): void {
     this.counters.notifications += 1;
@@ -135,16 +186,6 @@ export class VirtioNet implements AttachedDevice {
     return this.#transmit.postedNs(index);
   }
 
-  get weight(): number {
-    return this.#weight;
-  }
-
-  /** Another weight: for the port that is open, and for those that will be. */
-  setWeight(weight: number): void {
-    this.#weight = weight;
-    if (this.#port !== undefined) this.#plan.host.hypervisor.setWeight(this.#port.context, weight);
-  }
-
   /** The context is gone: the card has stopped it, or the hypervisor has taken it away. */
   contextStopped(context: ContextId): void {
     if (this.#port?.context === context) this.#stop('context-stopped');
@@ -159,7 +200,6 @@ export class VirtioNet implements AttachedDevice {
   }
 
   #start(): void {
-    const { host, domain, port } = this.#plan;
     const { agreed, status } = this.configuration;
     if ((status & DEVICE_STATUS.FEATURES_OK) === 0) {
       this.#stop('features-not-agreed');
@@ -169,31 +209,44 @@ export class VirtioNet implements AttachedDevice {
       eventIndex: (agreed & featureBit('VIRTIO_F_EVENT_IDX')) !== 0n,
       indirect: (agreed & featureBit('VIRTIO_F_INDIRECT_DESC')) !== 0n,
     };
-    try {
-      this.#port = host.openPort(domain, {
-        ...port,
-        share: { ...port.share, weight: this.#weight },
-      });
-    } catch (error) {
-      if (!(error instanceof ParameterError)) throw error;
+    const port = this.#openPort();
+    if (port === undefined) {
       this.#stop('no-context');
       return;
     }
     for (const queue of [this.receiveQueue, this.transmitQueue]) queue.start(features);
-    this.#receive.open(this.#port);
-    this.#transmit.open(this.#port);
-    this.#port.onInterrupt(() => this.#onInterrupt());
-    this.#plan.portChanged?.(this.#port);
+    this.#receive.open(port);
+    this.#transmit.open(port);
+    this.#begin(port);
+  }
+
+  /** Undefined when the card has no context left, the approach can use none, or the guest was killed. */
+  #openPort(): GuestPort | undefined {
+    const { host, domain, port } = this.#plan;
+    if (domain.state === 'killed') return undefined;
+    try {
+      return host.openPort(domain, { ...port, share: this.share.now });
+    } catch (error) {
+      if (!(error instanceof ParameterError)) throw error;
+      return undefined;
+    }
+  }
+
+  #begin(port: GuestPort): void {
+    this.#port = port;
+    port.onInterrupt(() => this.#onInterrupt());
+    this.#plan.portChanged?.(port);
     this.#wantReceive();
     this.#wantTransmit();
   }
 
   #close(): void {
     const port = this.#port;
-    if (port === undefined) return;
-    this.#port = undefined;
+    this.#paused = false;
     this.#receive.close();
     this.#transmit.close();
+    if (port === undefined) return;
+    this.#port = undefined;
     this.#plan.host.protection.closePort(port);
     this.#plan.portChanged?.(undefined);
   }

@@ -1,6 +1,7 @@
 import { readU16, writeU32 } from '../../nic/descriptor.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
+import type { MemoryPiece } from '../pci/attached-device.js';
 import { DescriptorChain } from './descriptor-chain.js';
 import type { GuestMemory } from './guest-memory.js';
 import type { QueueFault } from './queue-faults.js';
@@ -109,6 +110,22 @@ export class Virtqueue {
     this.#taken = (this.#taken + 1) & 0xffff;
     this.#outstanding += 1;
     return true;
+  }
+
+  /** Reads a chain that was taken before once more: it is out, and stays so. */
+  takeAgain(head: number): boolean {
+    const fault = this.chain.follow(head, this.descriptorArea, this.size, this.#indirect);
+    return fault === undefined || this.fail(fault);
+  }
+
+  /** Its areas: each entry is read or written at any time. */
+  areas(): MemoryPiece[] {
+    if (!this.enabled) return [];
+    return [
+      { address: this.descriptorArea, bytes: this.size * VIRTQ_DESCRIPTOR_BYTES },
+      { address: this.driverArea, bytes: RING_HEADER_BYTES + 2 * this.size + 2 },
+      { address: this.deviceArea, bytes: RING_HEADER_BYTES + USED_ENTRY_BYTES * this.size + 2 },
+    ];
   }
 
   /** Gives a chain back with `length` bytes written to it. The driver sees it when `publish` is called. */

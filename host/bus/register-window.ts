@@ -1,7 +1,8 @@
 import type { Nic } from '../../nic/nic.js';
 import { PAGE_BYTES } from '../../nic/registers.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
+import { COST } from '../cpu/costs.js';
 import type { Processor } from '../cpu/processor.js';
 import type { DomainId } from '../memory/page-ownership.js';
 
@@ -75,10 +76,10 @@ export class RegisterWindow {
   /** Posts a write of `width` bytes (1, 2 or 4) by a domain at an offset of a page. */
   write(domain: DomainId, page: number, offset: number, value: number, width = 4): WindowOutcome {
     if (!this.#reaches(domain, page, offset, width)) return 'not-mapped';
-    this.#processor.charge('doorbell');
+    this.#processor.charge(COST.doorbell);
     const { nowNs } = this.#kernel;
     const delayNs = this.#nic.link.writeRegister(nowNs, nowNs + this.#processor.elapsedNs) - nowNs;
-    const mapping = present(this.#mapping[page]);
+    const mapping = this.#mapping[page] ?? absent();
     if (width === 4 && (offset & 3) === 0 && mapping < FEW_MAPPINGS && page < FEW_PAGES) {
       const word = page * PAGE_WORDS + (offset >>> 2);
       this.#kernel.post(delayNs, this.#arriveWord, word * FEW_MAPPINGS + mapping, value | 0);
@@ -96,7 +97,7 @@ export class RegisterWindow {
    */
   read(domain: DomainId, page: number, offset: number, width = 4): number | undefined {
     if (!this.#reaches(domain, page, offset, width)) return undefined;
-    this.#processor.charge('registerRead');
+    this.#processor.charge(COST.registerRead);
     this.#occupyLink();
     return this.#nic.read(page * PAGE_BYTES + offset, width);
   }
@@ -133,7 +134,7 @@ export class RegisterWindow {
 
   #remap(page: number, domain: DomainId): void {
     this.#mappedBy[page] = domain;
-    this.#mapping[page] = (present(this.#mapping[page]) + 1) % MAPPINGS;
+    this.#mapping[page] = ((this.#mapping[page] ?? absent()) + 1) % MAPPINGS;
   }
 
   #onArriveWord(target: number, value: number): void {

@@ -1,6 +1,6 @@
 import type { RequesterId } from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
 
 const FIRST_REQUESTERS = 64;
 
@@ -31,8 +31,8 @@ export class RequestOrder {
    */
   read(requesterId: RequesterId, translatedNs: number, memoryNs: number): number {
     if (requesterId >= this.#readNs.length) this.#grow(requesterId);
-    const startNs = Math.max(translatedNs, present(this.#writeNs[requesterId]));
-    const doneNs = Math.max(startNs + memoryNs, present(this.#readNs[requesterId]));
+    const startNs = Math.max(translatedNs, this.#writeNs[requesterId] ?? absent());
+    const doneNs = Math.max(startNs + memoryNs, this.#readNs[requesterId] ?? absent());
     this.#readNs[requesterId] = doneNs;
     return doneNs;
   }
@@ -40,7 +40,7 @@ export class RequestOrder {
   /** When a posted write has been performed, if it would be at `readyNs` with no write ahead of it. */
   write(requesterId: RequesterId, readyNs: number): number {
     if (requesterId >= this.#writeNs.length) this.#grow(requesterId);
-    const doneNs = Math.max(readyNs, present(this.#writeNs[requesterId]));
+    const doneNs = Math.max(readyNs, this.#writeNs[requesterId] ?? absent());
     this.#writeNs[requesterId] = doneNs;
     return doneNs;
   }

@@ -1,4 +1,6 @@
+import type { Branded } from '../../scheduler/branded.js';
 import { ParameterError } from '../../scheduler/errors.js';
+
 /** How sure a figure is, as docs/calibration.md explains. */
 export type Certainty = 'S' | 'S2' | 'D' | 'M+' | 'M' | 'M-' | 'assumed';
 
@@ -97,6 +99,27 @@ export const COSTS = {
 } as const satisfies Record<string, CostParameter>;
 
 export type CostName = keyof typeof COSTS;
+
+/** Names of the costs, in the order of their numbers. */
+export const COST_NAMES = Object.keys(COSTS) as CostName[];
+
+/** Which cost: its place in `COST_NAMES`. */
+export type CostNumber = Branded<'CostNumber'>;
+
+/**
+ * A class of its own, because objects with the same keys share what the engine knows of their values: where some of them
+ * hold fractions, as tables of cycles do, each number that is read is allocated.
+ */
+class CostNumbers {}
+
+/**
+ * What a charge is for, by number: `COST.mapPage` is a constant to the engine, where to look a name up takes as long as the
+ * charge itself.
+ */
+export const COST = Object.assign(
+  new CostNumbers(),
+  Object.fromEntries(COST_NAMES.map((name, number) => [name, number])),
+) as Readonly<Record<CostName, CostNumber>>;
 
 /** No operation takes longer: half a second of the core of the paper. */
 export const MOST_COST_CYCLES = 1e9;

@@ -1,17 +1,11 @@
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
-import { present } from '../../scheduler/present.js';
-import { COSTS, type CostName } from './costs.js';
+import { absent } from '../../scheduler/present.js';
+import { COST, COST_NAMES, type CostName, type CostNumber } from './costs.js';
 import { type Work, WorkQueue } from './work-queue.js';
 import { WorkShares } from './work-shares.js';
 
 export type { Work } from './work-queue.js';
-
-const COST_NAMES = Object.keys(COSTS) as CostName[];
-const NUMBER_OF = Object.fromEntries(COST_NAMES.map((name, number) => [name, number])) as Record<
-  CostName,
-  number
->;
 
 /** Told that a core works for an account from one moment to another, ns. The moments may lie ahead. */
 export type CpuWatcher = (core: number, account: number, startNs: number, endNs: number) => void;
@@ -78,7 +72,6 @@ export class Processor {
   readonly #costByNumber: Float64Array;
   #current = -1;
   #shares: WorkShares | undefined;
-  #elapsedCycles = 0;
   #startNs = 0;
   // What is left of a nanosecond when work ends, carried forward for each core.
   readonly #watchers: CpuWatcher[] = [];
@@ -128,13 +121,13 @@ export class Processor {
 
   /** Cycles that an account has been charged, spent or not. */
   cyclesOf(account: number): number {
-    return present(this.#cycles[account]);
+    return this.#cycles[account] ?? absent();
   }
 
   /** Time that cores have spent on an account since `startAccounts`, up to now, whole ns. */
   nsOf(account: number): number {
     const now = this.#kernel.nowNs;
-    let ns = present(this.#ns[account]);
+    let ns = this.#ns[account] ?? absent();
     for (const { busyUntilNs, shares } of this.#cores) {
       if (busyUntilNs > now) ns -= shares.lastNs(account, busyUntilNs - now);
     }
@@ -167,7 +160,8 @@ export class Processor {
 
   /** How far the work that runs now has come, ns; 0 outside of work. */
   get elapsedNs(): number {
-    return Math.ceil(this.#elapsedCycles * this.#nsPerCycle);
+    const shares = this.#shares;
+    return shares === undefined ? 0 : Math.ceil(shares.elapsedCycles * this.#nsPerCycle);
   }
 
   /** Asks for `work` to be run for an account when its core has time. */
@@ -201,14 +195,21 @@ export class Processor {
   }
 
   /** Charges the account that runs now. While none does (set-up) there is none to charge. */
-  charge(name: CostName, times = 1): void {
-    if (this.#current >= 0) this.chargeAccount(this.#current, name, times);
+  charge(cost: CostNumber, times = 1): void {
+    if (this.#current >= 0) this.chargeAccount(this.#current, cost, times);
   }
 
   /** Charges an account, which may be another than the one whose work runs (a hypercall is the hypervisor's time). */
-  chargeAccount(account: number, name: CostName, times = 1): void {
-    // By number: a load of a fraction by a changing name would be boxed (16 bytes per charge, measured).
-    this.#spend(account, NUMBER_OF[name], times);
+  chargeAccount(account: number, cost: CostNumber, times = 1): void {
+    const shares = this.#shares;
+    const cycles = (this.#costByNumber[cost] ?? absent()) * times;
+    if (shares === undefined) {
+      this.#spendCycles(account, cycles);
+      return;
+    }
+    this.#cycles[account] = (this.#cycles[account] ?? absent()) + cycles;
+    if (account !== shares.current) shares.charge(account);
+    shares.elapsedCycles += cycles;
   }
 
   /** An account holds its core while it waits (polls a status word) for the given time, ns. */
@@ -240,16 +241,18 @@ export class Processor {
 
   /** Units of work that wait, for an account. */
   backlogOf(account: number): number {
-    return present(this.#queues[account]).count;
+    return (this.#queues[account] ?? absent()).count;
   }
 
   checkInvariants(): void {
     for (const [account, queue] of this.#queues.entries()) {
-      const core = present(this.#cores[present(this.#accounts[account]).core]);
+      const core = this.#cores[(this.#accounts[account] ?? absent()).core] ?? absent();
       const waiting = queue.count > 0;
       const listed = core.ready.filter((other) => other === account).length;
       if (listed !== (waiting ? 1 : 0))
-        throw new InvariantViolation(`${present(this.#accounts[account]).name} is ready ${listed} times`);
+        throw new InvariantViolation(
+          `${(this.#accounts[account] ?? absent()).name} is ready ${listed} times`,
+        );
       if (waiting && !core.busy) throw new InvariantViolation('a core idles although work waits');
     }
     let busyNs = 0;
@@ -263,32 +266,20 @@ export class Processor {
     if (this.idleNs < 0) throw new InvariantViolation(`cores were idle for ${this.idleNs} ns`);
   }
 
-  /** Spends a cost so many times. Apart from `#spendCycles`, so that cycles, a fraction, are no argument that is boxed. */
-  #spend(account: number, cost: number, times: number): void {
-    const shares = this.#shares;
-    if (shares === undefined) {
-      this.#spendCycles(account, present(this.#costByNumber[cost]) * times);
-      return;
-    }
-    const cycles = present(this.#costByNumber[cost]) * times;
-    this.#cycles[account] = present(this.#cycles[account]) + cycles;
-    if (account !== shares.current) shares.charge(account, this.#elapsedCycles);
-    this.#elapsedCycles += cycles;
-  }
-
   /** Within work the time belongs to the unit that runs; outside of it, the account's core owes it. */
   #spendCycles(account: number, cycles: number): void {
-    this.#cycles[account] = present(this.#cycles[account]) + cycles;
-    if (this.#shares !== undefined) {
-      this.#shares.charge(account, this.#elapsedCycles);
-      this.#elapsedCycles += cycles;
+    this.#cycles[account] = (this.#cycles[account] ?? absent()) + cycles;
+    const shares = this.#shares;
+    if (shares !== undefined) {
+      shares.charge(account);
+      shares.elapsedCycles += cycles;
       return;
     }
     // Before the first event a machine is being set up, and set-up takes no time.
     if (cycles === 0 || this.#kernel.executed === 0) return;
-    const coreNumber = present(this.#accounts[account]).core;
-    const core = present(this.#cores[coreNumber]);
-    const owed = present(this.#owedCycles[account]);
+    const coreNumber = (this.#accounts[account] ?? absent()).core;
+    const core = this.#cores[coreNumber] ?? absent();
+    const owed = this.#owedCycles[account] ?? absent();
     if (owed === 0) core.owing.push(account);
     this.#owedCycles[account] = owed + cycles;
     this.#wake(core, coreNumber);
@@ -315,8 +306,7 @@ export class Processor {
     const owing = core.owing.shift();
     if (owing !== undefined) {
       this.#begin(core, owing);
-      this.#shares?.charge(owing, 0);
-      this.#elapsedCycles = present(this.#owedCycles[owing]);
+      core.shares.elapsedCycles = this.#owedCycles[owing] ?? absent();
       this.#owedCycles[owing] = 0;
       this.#end(core, coreNumber);
       return;
@@ -328,7 +318,7 @@ export class Processor {
       return;
     }
     if (core.urgent > 0) core.urgent -= 1;
-    const queue = present(this.#queues[account]);
+    const queue = this.#queues[account] ?? absent();
     const { argument } = queue;
     const work = queue.shift();
     if (queue.count > 0) this.#makeReady(core, account);
@@ -336,7 +326,7 @@ export class Processor {
     // The hypervisor runs in the context of the domain that is there; only a change of domain is a switch, and its time.
     if (!this.#urgentAccount.includes(account)) {
       if (core.lastAccount !== account && core.lastAccount >= 0) {
-        this.chargeAccount(this.#urgentAccount[0] ?? account, 'contextSwitch');
+        this.chargeAccount(this.#urgentAccount[0] ?? account, COST.contextSwitch);
       }
       core.lastAccount = account;
     }
@@ -351,7 +341,6 @@ export class Processor {
     this.#current = account;
     this.#shares = core.shares;
     core.shares.begin(account);
-    this.#elapsedCycles = 0;
   }
 
   /** Shares of the unit of work that has just run, in the order in which their time passes. */
@@ -365,15 +354,14 @@ export class Processor {
 
   /** The core is busy for what the unit of work has charged, to the whole ns; fractions are carried on. */
   #end(core: Core, coreNumber: number): void {
-    const carryNs = present(this.#carryNs[coreNumber]);
-    const busyNs = this.#elapsedCycles * this.#nsPerCycle + carryNs;
+    const carryNs = this.#carryNs[coreNumber] ?? absent();
+    const busyNs = core.shares.elapsedCycles * this.#nsPerCycle + carryNs;
     const wholeNs = Math.floor(busyNs);
     this.#carryNs[coreNumber] = busyNs - wholeNs;
     core.shares.end(this.#ns, this.#nsPerCycle, carryNs, wholeNs);
     if (this.#watchers.length > 0) this.#tellWatchers(core, coreNumber);
     this.#current = -1;
     this.#shares = undefined;
-    this.#elapsedCycles = 0;
     core.busyNs += wholeNs;
     core.busyUntilNs = this.#kernel.nowNs + wholeNs;
     this.#kernel.post(wholeNs, this.#done, coreNumber);

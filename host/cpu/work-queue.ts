@@ -1,5 +1,5 @@
 import { InvariantViolation } from '../../scheduler/errors.js';
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
 
 /** A unit of work of a domain: runs at once, charges what it costs, and its core is busy for that long. */
 export type Work = (argument: number) => void;
@@ -20,7 +20,7 @@ export class WorkQueue {
 
   /** The argument of the oldest. */
   get argument(): number {
-    return present(this.#arguments[this.#head]);
+    return this.#arguments[this.#head] ?? absent();
   }
 
   push(work: Work, argument: number): void {
@@ -57,7 +57,7 @@ export class WorkQueue {
       index < length ? works[(head + index) & (length - 1)] : undefined,
     );
     this.#arguments = Array.from({ length: length * 2 }, (_, index) =>
-      index < length ? present(before[(head + index) & (length - 1)]) : 0,
+      index < length ? (before[(head + index) & (length - 1)] ?? absent()) : 0,
     );
     this.#head = 0;
   }

@@ -1,4 +1,4 @@
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
 
 const INITIAL = 64;
 
@@ -13,12 +13,14 @@ export class WorkShares {
   #count = 0;
   #current = -1;
   #wholeNs = 0;
+  /** How far the unit that runs has come, cycles, a fraction once an account has waited. Here, so that it is no argument. */
+  elapsedCycles = 0;
 
   /** The shares of the unit that ended last: an account, and from when to when, ns after the unit began. */
   each(visit: (account: number, beginNs: number, endNs: number) => void): void {
     for (let share = 0; share < this.#count; share += 1) {
-      const endNs = share + 1 < this.#count ? present(this.#begin[share + 1]) : this.#wholeNs;
-      visit(present(this.#account[share]), present(this.#begin[share]), endNs);
+      const endNs = share + 1 < this.#count ? (this.#begin[share + 1] ?? absent()) : this.#wholeNs;
+      visit(this.#account[share] ?? absent(), this.#begin[share] ?? absent(), endNs);
     }
   }
 
@@ -31,17 +33,18 @@ export class WorkShares {
   begin(account: number): void {
     this.#count = 1;
     this.#current = account;
+    this.elapsedCycles = 0;
     this.#account[0] = account;
     this.#begin[0] = 0;
   }
 
-  /** Time spent from `elapsedCycles` on is charged to this account. */
-  charge(account: number, elapsedCycles: number): void {
+  /** Time spent from now on is charged to this account. */
+  charge(account: number): void {
     if (account === this.#current) return;
     this.#current = account;
     if (this.#count === this.#account.length) this.#grow();
     this.#account[this.#count] = account;
-    this.#begin[this.#count] = elapsedCycles;
+    this.#begin[this.#count] = this.elapsedCycles;
     this.#count += 1;
   }
 
@@ -57,8 +60,8 @@ export class WorkShares {
     for (let share = this.#count - 1; share >= 0; share -= 1) {
       const beginNs = share === 0 ? 0 : this.#wholeNsAt(share, nsPerCycle, carryNs, endNs);
       this.#begin[share] = beginNs;
-      const account = present(this.#account[share]);
-      accountNs[account] = present(accountNs[account]) + endNs - beginNs;
+      const account = this.#account[share] ?? absent();
+      accountNs[account] = (accountNs[account] ?? absent()) + endNs - beginNs;
       endNs = beginNs;
     }
   }
@@ -69,7 +72,7 @@ export class WorkShares {
     let sum = 0;
     let endNs = this.#wholeNs;
     for (let share = this.#count - 1; share >= 0 && endNs > fromNs; share -= 1) {
-      const beginNs = present(this.#begin[share]);
+      const beginNs = this.#begin[share] ?? absent();
       if (this.#account[share] === account) sum += endNs - Math.max(beginNs, fromNs);
       endNs = beginNs;
     }
@@ -77,7 +80,7 @@ export class WorkShares {
   }
 
   #wholeNsAt(share: number, nsPerCycle: number, carryNs: number, mostNs: number): number {
-    return Math.min(mostNs, Math.floor(present(this.#begin[share]) * nsPerCycle + carryNs));
+    return Math.min(mostNs, Math.floor((this.#begin[share] ?? absent()) * nsPerCycle + carryNs));
   }
 
   #grow(): void {

@@ -7,6 +7,7 @@ import type { Share } from '../../scheduler/discipline.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { floorLog2 } from '../../scheduler/whole-logarithm.js';
 import type { RegisterWindow } from '../bus/register-window.js';
+import { COST } from '../cpu/costs.js';
 import type { Processor } from '../cpu/processor.js';
 
 /** Settings with which a context is opened; addresses are bus addresses, as the device must use them. */
@@ -132,13 +133,13 @@ export class CardControl {
   }
 
   #get(name: keyof typeof MANAGEMENT): number {
-    this.#processor.chargeAccount(this.#account, 'registerRead');
+    this.#processor.chargeAccount(this.#account, COST.registerRead);
     return this.#window.readNow(this.#window.managementPage, MANAGEMENT[name]);
   }
 
   /** The valid ranges of the registers are known here, so a refusal is our own mistake. */
   #set(name: keyof typeof MANAGEMENT, value: number): void {
-    this.#processor.chargeAccount(this.#account, 'doorbell');
+    this.#processor.chargeAccount(this.#account, COST.doorbell);
     if (!this.#window.writeNow(this.#window.managementPage, MANAGEMENT[name], value))
       throw new InvariantViolation(`the card refused ${value} for its register ${name}`);
   }

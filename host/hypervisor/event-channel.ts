@@ -1,3 +1,4 @@
+import { COST } from '../cpu/costs.js';
 import type { Processor } from '../cpu/processor.js';
 import type { Domain } from './domain.js';
 
@@ -37,7 +38,7 @@ export class EventChannel {
     if (this.#pending || this.#handler === undefined || this.domain.state === 'killed') return false;
     this.#pending = true;
     this.#delivered += 1;
-    this.#processor.chargeAccount(this.#payer, 'virtualInterrupt');
+    this.#processor.chargeAccount(this.#payer, COST.virtualInterrupt);
     this.#processor.post(this.domain.account, this.#work);
     return true;
   }

@@ -5,8 +5,9 @@ import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import type { SetupRefusal } from '../protection/guest-port.js';
 
-/** Policy for a guest whose context faulted or whose request was refused. */
-export type FaultPolicy = 'log' | 'revoke' | 'kill';
+/** Policies for a guest whose context faulted or whose request was refused. */
+export const FAULT_POLICIES = ['log', 'revoke', 'kill'] as const;
+export type FaultPolicy = (typeof FAULT_POLICIES)[number];
 
 /**
  * A fault for which the IOMMU's driver stops a function: the device has not answered invalidations, or has made more

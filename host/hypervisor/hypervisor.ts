@@ -22,6 +22,7 @@ import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import { present } from '../../scheduler/present.js';
 import type { InterruptMessage } from '../bus/access-gate.js';
 import type { RegisterWindow } from '../bus/register-window.js';
+import { COST } from '../cpu/costs.js';
 import type { Processor } from '../cpu/processor.js';
 import type { DomainId, PageKind, PageOwnership } from '../memory/page-ownership.js';
 import type { PhysicalMemory } from '../memory/physical-memory.js';
@@ -36,7 +37,7 @@ import { VectorRing } from './vector-ring.js';
 export const HYPERVISOR: DomainId = 0;
 
 export type { ContextSettings } from './card-control.js';
-export type { FaultPolicy, FaultRecord } from './fault-log.js';
+export { FAULT_POLICIES, type FaultPolicy, type FaultRecord } from './fault-log.js';
 
 /** Buffers that passed a set-up gate together, and whose descriptors were written. */
 export interface SetUpEvent {
@@ -77,7 +78,7 @@ export class Hypervisor {
   readonly #nic: Nic;
   readonly #card: CardControl;
   readonly #vectors: VectorRing;
-  readonly #policy: FaultPolicy;
+  #policy: FaultPolicy;
   readonly #faults: FaultLog;
   readonly #domains: Domain[] = [];
   readonly #self: Domain;
@@ -98,7 +99,7 @@ export class Hypervisor {
   #hypercalls = 0;
   #strayMessages = 0;
   readonly #strayVectors: number[] = [];
-  readonly #strayIsr = () => this.#processor.charge('interrupt');
+  readonly #strayIsr = () => this.#processor.charge(COST.interrupt);
   #virtualInterrupts = 0;
 
   constructor(parts: {
@@ -136,6 +137,16 @@ export class Hypervisor {
 
   get domains(): readonly Domain[] {
     return this.#domains;
+  }
+
+  /** What becomes of a guest that faults. */
+  get faultPolicy(): FaultPolicy {
+    return this.#policy;
+  }
+
+  /** From the next fault on. */
+  setFaultPolicy(policy: FaultPolicy): void {
+    this.#policy = policy;
   }
 
   get hypercalls(): number {
@@ -192,7 +203,7 @@ export class Hypervisor {
   enterHypercall(): void {
     this.#hypercalls += 1;
     if (this.#hypercallsAt.observed) this.#hypercallsAt.next(this.#kernel.nowNs + this.#processor.elapsedNs);
-    this.#processor.chargeAccount(this.account, 'hypercall');
+    this.#processor.chargeAccount(this.account, COST.hypercall);
   }
 
   /**
@@ -345,7 +356,7 @@ export class Hypervisor {
   /** The interrupt service routine: drains every vector that is there. */
   #onInterrupt(): void {
     this.#interruptPosted = false;
-    this.#processor.charge('interrupt');
+    this.#processor.charge(COST.interrupt);
     const consumer = this.#vectors.drain(this.#onContextBit, this.#onCardBit);
     this.#window.write(HYPERVISOR, this.#window.managementPage, MANAGEMENT.VECTOR_CONSUMER, consumer);
   }

@@ -6,6 +6,7 @@ import {
 } from '../../nic/addresses.js';
 import { VECTOR_RING_HEADER_BYTES } from '../../nic/interrupt-vectors.js';
 import { type ContextId, storedContextId } from '../../scheduler/branded.js';
+import { COST } from '../cpu/costs.js';
 import type { Processor } from '../cpu/processor.js';
 import type { PhysicalMemory } from '../memory/physical-memory.js';
 import type { CardControl } from './card-control.js';
@@ -52,7 +53,7 @@ export class VectorRing {
     for (; this.#consumer !== producer; this.#consumer = (this.#consumer + 1) >>> 0) {
       const slot = this.#consumer & (RING_ENTRIES - 1);
       const vector = addressAfter(this.#base, VECTOR_RING_HEADER_BYTES + slot * this.#words * 4);
-      this.#processor.charge('vectorWord', this.#words);
+      this.#processor.charge(COST.vectorWord, this.#words);
       for (let word = 0; word < this.#words; word += 1) {
         let bits = this.#memory.readU32(addressAfter(vector, word * 4));
         while (bits !== 0) {

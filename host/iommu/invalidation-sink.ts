@@ -1,6 +1,7 @@
 import {
+  type IoPageNumber,
   type IoVirtualAddress,
-  ioVirtualAddress,
+  ioPageNumber,
   type RequesterId,
   requesterId,
 } from '../../nic/addresses.js';
@@ -33,14 +34,14 @@ export interface InvalidationSink {
    * Drops cached translations.
    *
    * @param domainId meant for granularity `domain` and `page`
-   * @param address first byte, for granularity `page`; aligned to `pages` * 4096
+   * @param first number of the first 4 KB page, for granularity `page`; a multiple of `pages`
    * @param pages number of 4 KB pages, a power of two, for granularity `page`
    * @param leafOnly true if the paging-structure caches may be kept (VT-d IH = 1, AMD-Vi PDE = 0)
    */
   invalidateIotlb(
     granularity: IotlbGranularity,
     domainId: number,
-    address: IoVirtualAddress,
+    first: IoPageNumber,
     pages: number,
     leafOnly: boolean,
   ): number;
@@ -56,7 +57,7 @@ export interface InvalidationSink {
 /** Drops everything that the caches hold, at once: translation was switched on or off, or the unit was reset. */
 export function dropAll(sink: InvalidationSink): void {
   sink.invalidateContexts('global', 0, requesterId(0), 0);
-  sink.invalidateIotlb('global', 0, ioVirtualAddress(0), 0, false);
+  sink.invalidateIotlb('global', 0, ioPageNumber(0), 0, false);
 }
 
 /** Where a unit sends its interrupts: a message, as software programmed it into the unit's address and data registers. */

@@ -1,4 +1,4 @@
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
 
 /**
  * Page numbers and offsets of addresses without a division: `2 ** bits` with a variable is a call into the C library,
@@ -11,12 +11,12 @@ const INVERSE = Float64Array.from({ length: MAX_BITS + 1 }, (_, bits) => 2 ** -b
 
 /** Bytes of a page of 2^bits. */
 export function pageSize(bits: number): number {
-  return present(SIZE[bits]);
+  return SIZE[bits] ?? absent();
 }
 
 /** Number of the page of 2^bits bytes that holds `address`. */
 export function pageIndex(address: number, bits: number): number {
-  return Math.floor(address * present(INVERSE[bits]));
+  return Math.floor(address * (INVERSE[bits] ?? absent()));
 }
 
 /** First byte of that page: an address of the same kind. */
@@ -26,5 +26,11 @@ export function pageStart<Address extends number>(address: Address, bits: number
 
 /** Where in that page `address` lies. */
 export function pageOffset(address: number, bits: number): number {
-  return address - pageStart(address, bits);
+  // The low bits of a number are taken exactly (ECMAScript, ToInt32), as `offsetInPage` does.
+  return bits < 31 ? address & ((1 << bits) - 1) : address - pageStart(address, bits);
+}
+
+/** Number of the page of 2^bits bytes, at least 4 KB, in which the 4 KB page of this number lies. */
+export function indexOfPage(page: number, bits: number): number {
+  return bits === 12 ? page : pageIndex(page, bits - 12);
 }

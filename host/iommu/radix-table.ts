@@ -1,13 +1,17 @@
 import {
   addressAfter,
   type HostPhysicalAddress,
+  type IoPageNumber,
   type IoVirtualAddress,
+  ioPageAddress,
   PAGE_BYTES,
+  type PageNumber,
+  pageAddress,
 } from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { type EntryFormat, type PageAllocator, READ, spanBits, WRITE } from './entry-format.js';
-import { pageIndex, pageOffset, pageSize, pageStart } from './page-arithmetic.js';
-import { ADDRESS_LIMIT, NO_ADDRESS, type TableMemory } from './table-walker.js';
+import { pageOffset, pageSize, pageStart } from './page-arithmetic.js';
+import { ADDRESS_LIMIT, entryIndex, NO_ADDRESS, type TableMemory } from './table-walker.js';
 
 /** Outcome of `map`. The two refusals leave every translation unchanged. */
 export type MapOutcome = 'mapped' | 'already-mapped' | 'no-page';
@@ -22,6 +26,7 @@ export interface Mapping {
 
 const ENTRIES = 512;
 const SMALL_PAGE_BITS = 12;
+const TWO_30 = 2 ** 30;
 
 /**
  * Builds and changes the page tables of one domain in memory, as host software does. It keeps nothing on the side:
@@ -38,6 +43,8 @@ export class RadixTable {
   readonly #pages: PageAllocator;
   readonly #format: EntryFormat;
   readonly #limit: number;
+  /** Pages from the first on whose numbers are 31-bit integers. */
+  readonly #narrowPages: number;
   #tables = 1;
   #tablesFreed = 0;
   #bytesUnmapped = 0;
@@ -50,6 +57,7 @@ export class RadixTable {
     this.#pages = pages;
     this.#format = format;
     this.#limit = Math.min(2 ** spanBits(format.levels + 1), ADDRESS_LIMIT);
+    this.#narrowPages = Math.min(this.#limit / PAGE_BYTES, 2 ** 31);
     this.root = this.#newTable();
     if (this.root < 0) throw new InvariantViolation('no page for the top table');
   }
@@ -98,10 +106,38 @@ export class RadixTable {
     if (permissions < READ || permissions > (READ | WRITE)) {
       throw new RangeError(`permissions are ${permissions}, expected READ, WRITE or both`);
     }
+    const upper = Math.floor(iova / TWO_30);
+    return this.#map(upper, iova - upper * TWO_30, leaf, physical, pageBits, permissions);
+  }
+
+  /** As `map`, for a page of 4 KB that is named by its number. */
+  mapPage(ioPage: IoPageNumber, page: PageNumber, permissions: number): MapOutcome {
+    // Beyond 2^31 a number of a page is no integer to the engine, and large addresses are checked as `map` does.
+    if (!(ioPage >= 0 && ioPage < this.#narrowPages) || permissions < READ || permissions > (READ | WRITE))
+      return this.map(ioPageAddress(ioPage), pageAddress(page), SMALL_PAGE_BITS, permissions);
+    return this.#map(
+      ioPage >>> 18,
+      (ioPage & 0x3ffff) << SMALL_PAGE_BITS,
+      1,
+      pageAddress(page),
+      SMALL_PAGE_BITS,
+      permissions,
+    );
+  }
+
+  /** @param upper the address from bit 30 up; @param lower the bits below */
+  #map(
+    upper: number,
+    lower: number,
+    leaf: number,
+    physical: HostPhysicalAddress,
+    pageBits: number,
+    permissions: number,
+  ): MapOutcome {
     this.#tablesFreed = 0;
     let table = this.root;
     for (let level = this.levels; level > leaf; level -= 1) {
-      const at = this.#entry(table, level, iova);
+      const at = entryOf(table, level, upper, lower);
       const low = this.#memory.readU32(at);
       const high = this.#memory.readU32(addressAfter(at, 4));
       if (this.#format.isPresent(low, high)) {
@@ -114,7 +150,7 @@ export class RadixTable {
         this.#format.writeTable(this.#memory, at, table, level - 1);
       }
     }
-    return this.#writePages(this.#entry(table, leaf, iova), leaf, physical, pageBits, permissions);
+    return this.#writePages(entryOf(table, leaf, upper, lower), leaf, physical, pageBits, permissions);
   }
 
   /**
@@ -125,7 +161,7 @@ export class RadixTable {
    */
   unmap(iova: IoVirtualAddress, bytes: number): number {
     this.#assertRange(iova, bytes, SMALL_PAGE_BITS);
-    const first = this.#locate(iova);
+    const first = this.#locateAddress(iova);
     if (first >= 0 && pageStart(iova, this.#locatedBits) < iova) {
       throw new RangeError(`unmap at ${iova} splits a page`);
     }
@@ -141,7 +177,7 @@ export class RadixTable {
       return 0;
     }
     const lastPage = addressAfter(iova, bytes - pageSize(SMALL_PAGE_BITS));
-    const last = this.#locate(lastPage);
+    const last = this.#locateAddress(lastPage);
     if (last >= 0 && pageStart(lastPage, this.#locatedBits) + pageSize(this.#locatedBits) > iova + bytes) {
       throw new RangeError(`unmap up to ${iova + bytes} splits a page`);
     }
@@ -151,9 +187,24 @@ export class RadixTable {
     return this.#tablesFreed;
   }
 
+  /** As `unmap`, for pages of 4 KB from a number on. */
+  unmapPages(first: IoPageNumber, pages: number): number {
+    if (pages === 1 && first >= 0 && first < this.#narrowPages) {
+      const at = this.#locate(first >>> 18, (first & 0x3ffff) << SMALL_PAGE_BITS);
+      // A small page is an entry of the last level, whoever wrote it: there is nothing else to look at.
+      if (at >= 0 && this.#locatedLevel === 1 && this.#locatedBits === SMALL_PAGE_BITS) {
+        this.#tablesFreed = 0;
+        this.#erase(at);
+        this.#bytesUnmapped = PAGE_BYTES;
+        return 0;
+      }
+    }
+    return this.unmap(ioPageAddress(first), pages * PAGE_BYTES);
+  }
+
   /** The translation that covers `iova`, or undefined. For set-up and tests: it allocates. */
   find(iova: IoVirtualAddress): Mapping | undefined {
-    const at = iova >= 0 && iova < this.#limit ? this.#locate(iova) : NO_ADDRESS;
+    const at = iova >= 0 && iova < this.#limit ? this.#locateAddress(iova) : NO_ADDRESS;
     if (at < 0) return undefined;
     const low = this.#memory.readU32(at);
     const high = this.#memory.readU32(addressAfter(at, 4));
@@ -206,10 +257,16 @@ export class RadixTable {
   }
 
   /** Where the entry lies that holds the page of `iova`, or NO_ADDRESS; its level and the page's size are left in `#located...`. */
-  #locate(iova: IoVirtualAddress): HostPhysicalAddress {
+  #locateAddress(iova: IoVirtualAddress): HostPhysicalAddress {
+    const upper = Math.floor(iova / TWO_30);
+    return this.#locate(upper, iova - upper * TWO_30);
+  }
+
+  /** Likewise of an address in two parts. */
+  #locate(upper: number, lower: number): HostPhysicalAddress {
     let table = this.root;
     for (let level = this.levels; level > 0; level -= 1) {
-      const at = this.#entry(table, level, iova);
+      const at = entryOf(table, level, upper, lower);
       const low = this.#memory.readU32(at);
       const high = this.#memory.readU32(addressAfter(at, 4));
       if (!this.#format.isPresent(low, high)) return NO_ADDRESS;
@@ -221,10 +278,6 @@ export class RadixTable {
       table = this.#format.address(low, high, level);
     }
     return NO_ADDRESS;
-  }
-
-  #entry(table: HostPhysicalAddress, level: number, iova: IoVirtualAddress): HostPhysicalAddress {
-    return addressAfter(table, (pageIndex(iova, spanBits(level)) & (ENTRIES - 1)) * 8);
   }
 
   #newTable(): HostPhysicalAddress {
@@ -244,6 +297,14 @@ export class RadixTable {
     permissions: number,
   ): MapOutcome {
     const count = pageSize(pageBits - spanBits(level));
+    if (
+      count === 1 &&
+      !this.#format.isPresent(this.#memory.readU32(at), this.#memory.readU32(addressAfter(at, 4)))
+    ) {
+      // One empty entry, as for most pages: there is nothing to look into.
+      this.#format.writePage(this.#memory, at, physical, pageBits, permissions);
+      return 'mapped';
+    }
     for (let entry = at; entry < at + count * 8; entry = addressAfter(entry, 8)) {
       const low = this.#memory.readU32(entry);
       const high = this.#memory.readU32(addressAfter(entry, 4));
@@ -318,4 +379,14 @@ export class RadixTable {
     this.#memory.writeU32(at, 0);
     this.#memory.writeU32(addressAfter(at, 4), 0);
   }
+}
+
+/** Where the entry of an address lies in a table, the address given as `entryIndex` takes it. */
+function entryOf(
+  table: HostPhysicalAddress,
+  level: number,
+  upper: number,
+  lower: number,
+): HostPhysicalAddress {
+  return addressAfter(table, entryIndex(upper, lower, level) * 8);
 }

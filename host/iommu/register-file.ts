@@ -1,6 +1,6 @@
 import { type HostPhysicalAddress, hostPhysicalAddress } from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
 /** ro: writes are ignored. rw: read and write. wo: reads give zero. A register may also have bits that a written 1 clears. */
 export type RegisterAccess = 'ro' | 'rw' | 'wo';
 
@@ -74,7 +74,7 @@ export class RegisterFile<Name extends string> {
   /** What software reads: 32 bits at a multiple of 4. */
   read32(offset: number): number {
     const word = this.#word(offset, 4);
-    return (present(this.#words[word]) & present(this.#readable[word])) >>> 0;
+    return ((this.#words[word] ?? absent()) & (this.#readable[word] ?? absent())) >>> 0;
   }
 
   read64(offset: number): bigint {
@@ -85,10 +85,11 @@ export class RegisterFile<Name extends string> {
   /** What software writes: 32 bits at a multiple of 4. */
   write32(offset: number, value: number): void {
     const word = this.#word(offset, 4);
-    const definition = this.definitions[present(this.#owner[word])];
+    const definition = this.definitions[this.#owner[word] ?? absent()];
     if (definition === undefined || definition.access === 'ro') return;
-    const writable = present(this.#writable[word]);
-    const kept = present(this.#words[word]) & ~writable & ~(value & present(this.#clearedByOne[word]));
+    const writable = this.#writable[word] ?? absent();
+    const kept =
+      (this.#words[word] ?? absent()) & ~writable & ~(value & (this.#clearedByOne[word] ?? absent()));
     this.#words[word] = kept | (value & writable);
     this.#onWrite(definition.name, value >>> 0, offset !== definition.offset);
   }
@@ -101,12 +102,12 @@ export class RegisterFile<Name extends string> {
 
   /** The unit's own view: the lower 32 bits of a register. */
   low(name: Name): number {
-    return present(this.#words[this.#indexOf(name)]);
+    return this.#words[this.#indexOf(name)] ?? absent();
   }
 
   /** The upper 32 bits of a 64-bit register. */
   high(name: Name): number {
-    return present(this.#words[this.#indexOf(name) + 1]);
+    return this.#words[this.#indexOf(name) + 1] ?? absent();
   }
 
   /** The physical address in bits 51:12 of a 64-bit register, with the lower bits in `lowMask` kept. */
@@ -124,7 +125,7 @@ export class RegisterFile<Name extends string> {
 
   /** As `low`. */
   lowAt(word: number): number {
-    return present(this.#words[word]);
+    return this.#words[word] ?? absent();
   }
 
   /** Sets the lower 32 bits; no handler is called. */

@@ -1,6 +1,6 @@
 import { addressAfter, type HostPhysicalAddress } from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
 import type { MemoryBank } from './memory-bank.js';
 
 /** A bank at its place in the machine's memory. */
@@ -41,7 +41,7 @@ export class BankTable {
     const place = this.#countUpTo(first) - 1;
     if (this.#banks[place]?.first !== first)
       throw new InvariantViolation(`no memory bank begins at 0x${first.toString(16)}`);
-    return present(this.#banks.splice(place, 1)[0]);
+    return this.#banks.splice(place, 1)[0] ?? absent();
   }
 
   checkInvariants(): void {
@@ -58,7 +58,7 @@ export class BankTable {
     let high = this.#banks.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (present(this.#banks[middle]).first <= address) low = middle + 1;
+      if ((this.#banks[middle] ?? absent()).first <= address) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -9,7 +9,7 @@ import {
   pageOf,
 } from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
 import { FreePages } from './free-pages.js';
 import type { PhysicalMemory } from './physical-memory.js';
 
@@ -78,7 +78,7 @@ export class PageOwnership {
   /** The counts of all pages, summed: reads every page that was ever allocated. */
   get references(): number {
     let references = 0;
-    for (let page = 0; page < this.#free.mark; page += 1) references += present(this.#count[page]);
+    for (let page = 0; page < this.#free.mark; page += 1) references += this.#count[page] ?? absent();
     return references;
   }
 
@@ -182,7 +182,7 @@ export class PageOwnership {
   setAside(count: number, align: number): PageNumber | undefined {
     const pages = this.#free.takePiece(count, align, true);
     if (pages === undefined) return undefined;
-    const first = present(pages[0]);
+    const first = pages[0] ?? absent();
     this.#setAside.push({ first, end: pageAfter(first, count) });
     return first;
   }
@@ -191,7 +191,7 @@ export class PageOwnership {
   giveBack(first: PageNumber): void {
     const index = this.#setAside.findIndex((range) => range.first === first);
     if (index < 0) throw new InvariantViolation(`no pages from ${first} on are set aside`);
-    const { end } = present(this.#setAside[index]);
+    const { end } = this.#setAside[index] ?? absent();
     for (let page = first; page < end; page = pageAfter(page)) {
       if (this.#owner[page] !== NO_OWNER)
         throw new InvariantViolation(`page ${page} is given back and belongs to domain ${this.owner(page)}`);
@@ -255,7 +255,7 @@ export class PageOwnership {
   pin(page: PageNumber): void {
     if (this.owner(page) === NO_OWNER)
       throw new InvariantViolation(`page ${page} is pinned and has no owner`);
-    const count = present(this.#count[page]);
+    const count = this.#count[page] ?? absent();
     this.#count[page] = count + 1;
     if (count === 0) this.#pinned += 1;
     this.#pinsTaken += 1;
@@ -266,7 +266,7 @@ export class PageOwnership {
    * @throws InvariantViolation when it has none: the caller's books are wrong.
    */
   unpin(page: PageNumber): boolean {
-    const count = present(this.#count[page]);
+    const count = this.#count[page] ?? absent();
     if (count === 0) throw new InvariantViolation(`page ${page} is unpinned more often than pinned`);
     this.#count[page] = count - 1;
     this.#pinsReleased += 1;
@@ -282,7 +282,7 @@ export class PageOwnership {
     if (!(page >= 0 && page < this.pageCount)) return { ok: false, refusal: 'not-ram', page };
     if (this.#owner[page] !== domain || this.#releasing[page] === 1)
       return { ok: false, refusal: 'not-owner', page };
-    if (present(this.#count[page]) > 0) {
+    if ((this.#count[page] ?? absent()) > 0) {
       this.#releasing[page] = 1;
       return { ok: true, value: 'pending' };
     }
@@ -297,7 +297,7 @@ export class PageOwnership {
       return { ok: false, refusal: 'not-owner', page };
     if (this.#kind[page] !== GUEST_KIND || this.isSetAside(page))
       return { ok: false, refusal: 'wrong-kind', page };
-    if (present(this.#count[page]) > 0) return { ok: false, refusal: 'pinned', page };
+    if ((this.#count[page] ?? absent()) > 0) return { ok: false, refusal: 'pinned', page };
     this.#tellTaken(page);
     this.#owner[page] = to;
     this.#tellGiven(page);
@@ -316,7 +316,7 @@ export class PageOwnership {
   checkInvariants(): void {
     let pinned = 0;
     for (let page = 0; page < this.#free.mark; page += 1) {
-      const count = present(this.#count[page]);
+      const count = this.#count[page] ?? absent();
       if (count > 0) pinned += 1;
       if (this.#kind[page] === 0 && (count > 0 || this.#owner[page] !== NO_OWNER)) {
         throw new InvariantViolation(`free page ${page} is owned or referenced`);
@@ -364,5 +364,5 @@ const GUEST_KIND = PAGE_KINDS.indexOf('guest');
 
 /** One value for many cells. Apart, so that the engine compiles the loop once and not with all that follows it. */
 function assign(column: Int32Array | Uint8Array, cells: readonly PageNumber[], value: number): void {
-  for (let index = 0; index < cells.length; index += 1) column[present(cells[index])] = value;
+  for (let index = 0; index < cells.length; index += 1) column[cells[index] ?? absent()] = value;
 }

@@ -6,7 +6,7 @@ import {
 } from '../../nic/addresses.js';
 import { copyBytes, copyShort } from '../../nic/copy-bytes.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
 import { BufferViews, PIECE_BYTES, PIECES_PER_BYTE, Piece, VIEW_BYTES } from './backing.js';
 import { BankTable } from './bank-table.js';
 import { ArrayBank, type MemoryBank } from './memory-bank.js';
@@ -119,8 +119,22 @@ export class PhysicalMemory {
   /** Copies within memory. The two ranges must not overlap. */
   copy(fromAddress: HostPhysicalAddress, toAddress: HostPhysicalAddress, length: number): void {
     this.#require(fromAddress, length);
+    this.#require(toAddress, length);
     let number = Math.floor(fromAddress * PIECES_PER_BYTE);
-    let within = fromAddress - number * PIECE_BYTES;
+    let within = (fromAddress - number * PIECE_BYTES) | 0;
+    const toNumber = Math.floor(toAddress * PIECES_PER_BYTE);
+    const toWithin = (toAddress - toNumber * PIECE_BYTES) | 0;
+    const source = this.#pieces[number];
+    const target = this.#pieces[toNumber];
+    if (
+      source !== undefined &&
+      target !== undefined &&
+      within + length <= PIECE_BYTES &&
+      toWithin + length <= PIECE_BYTES
+    ) {
+      this.#copyBacked(source, within, fromAddress, target, toWithin, length);
+      return;
+    }
     let to = toAddress;
     let left = length;
     while (left > 0) {
@@ -157,7 +171,7 @@ export class PhysicalMemory {
     const number = Math.floor(address * PIECES_PER_BYTE);
     const backing = this.#pieces[number];
     if (backing === undefined || !this.#isWord(address)) return this.#readUntouched(address);
-    return present(backing.words[(address - number * PIECE_BYTES) >>> 2]);
+    return backing.words[(address - number * PIECE_BYTES) >>> 2] ?? absent();
   }
 
   /** As `readU32`. */
@@ -234,6 +248,34 @@ export class PhysicalMemory {
     else this.#readElsewhere(backing, within, length, target, to);
   }
 
+  /** Copies between two pieces, or within one. */
+  #copyBacked(
+    source: Piece,
+    from: number,
+    address: HostPhysicalAddress,
+    target: Piece,
+    to: number,
+    length: number,
+  ): void {
+    if (length > WORD_LOOP_BYTES) {
+      if ((from & (VIEW_BYTES - 1)) === 0)
+        target.bytes.set(this.#views.of(source, from, address, length), to);
+      else copyBytes(source.bytes, from, target.bytes, to, length);
+      return;
+    }
+    let done = 0;
+    if (((from | to) & 3) === 0) {
+      const { words } = source;
+      const into = target.words;
+      const first = from >>> 2;
+      const at = to >>> 2;
+      const count = length >>> 2;
+      for (let word = 0; word < count; word += 1) into[at + word] = words[first + word] ?? absent();
+      done = count << 2;
+    }
+    copyShort(source.bytes, from + done, target.bytes, to + done, length - done);
+  }
+
   /** What does not begin where buffers do: descriptors, status words, buffers of drivers that place them otherwise. */
   #readElsewhere(backing: Piece, within: number, length: number, target: Uint8Array, to: number): void {
     if (length > WORD_LOOP_BYTES) {
@@ -248,7 +290,7 @@ export class PhysicalMemory {
     const from = within >>> 2;
     const at = to >>> 2;
     const count = length >>> 2;
-    for (let word = 0; word < count; word += 1) words[at + word] = present(backing.words[from + word]);
+    for (let word = 0; word < count; word += 1) words[at + word] = backing.words[from + word] ?? absent();
   }
 
   #piece(number: number): Piece {
@@ -271,7 +313,7 @@ export class PhysicalMemory {
     const at = this.#banks.at(address);
     if (at === undefined) return 0;
     at.bank.read(address - at.first, 4, this.#wordBytes, 0);
-    return present(this.#word[0]);
+    return this.#word[0] ?? absent();
   }
 
   #writeUntouched(address: HostPhysicalAddress, value: number): void {

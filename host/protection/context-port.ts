@@ -140,6 +140,7 @@ export class ContextPort implements GuestPort {
   }
 
   #placeRings({ ownRings }: PortOptions, bytes: number): HostPhysicalAddress {
+    // Where the driver has an IOMMU of its own this is an address of that, and nobody looks at the rings but the card.
     if (ownRings !== undefined) return machineAddress(ownRings);
     if (this.#ringOwner === 'hypervisor') return this.#parts.hypervisor.allocateOwn('descriptor-ring', bytes);
     return pageAddress(present(this.domain.allocate(bytes / PAGE_BYTES, true)[0]));

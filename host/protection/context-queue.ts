@@ -16,7 +16,8 @@ import {
 import { MAILBOX } from '../../nic/registers.js';
 import { type ContextId, NO_CONTEXT } from '../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
+import { COST } from '../cpu/costs.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from './guest-port.js';
@@ -104,7 +105,8 @@ export class ContextQueue implements PortQueue {
   unbind(): void {
     this.#context = NO_CONTEXT;
     // What was sent is sent; what was received and not taken is gone with the ring.
-    this.#finalConsumer = this.direction === 'transmit' ? this.consumerInMemory() : this.#finished;
+    const readsStatus = this.direction === 'transmit' && !this.#writtenByDriver;
+    this.#finalConsumer = readsStatus ? this.consumerInMemory() : this.#finished;
   }
 
   get context(): ContextId {
@@ -139,21 +141,21 @@ export class ContextQueue implements PortQueue {
 
   /** Address and length of the buffer in a slot, as the guest gave them, and as the device got them. */
   postedAddress(index: number): GuestPhysicalAddress {
-    return guestPhysicalAddress(present(this.#addresses[((index & (this.slots - 1)) << 1) + ADDRESS]));
+    return guestPhysicalAddress(this.#addresses[((index & (this.slots - 1)) << 1) + ADDRESS] ?? absent());
   }
 
   postedLength(index: number): number {
-    return present(this.#lengths[index & (this.slots - 1)]);
+    return this.#lengths[index & (this.slots - 1)] ?? absent();
   }
 
   postedBusAddress(index: number): BusAddress {
-    return busAddress(present(this.#addresses[((index & (this.slots - 1)) << 1) + BUS_ADDRESS]));
+    return busAddress(this.#addresses[((index & (this.slots - 1)) << 1) + BUS_ADDRESS] ?? absent());
   }
 
   post(batch: BufferBatch): number {
     this.#refusal = undefined;
     if (this.#context < 0) {
-      this.refuse('port-closed', batch.address(0), present(batch.lengths[0]));
+      this.refuse('port-closed', batch.address(0), batch.lengths[0] ?? absent());
       return 0;
     }
     const room = this.slots - ((this.#producer - this.#finished) >>> 0);
@@ -163,16 +165,9 @@ export class ContextQueue implements PortQueue {
     const admitted = this.#gate.admit(this, batch, count);
     this.#batch = undefined;
     if (this.#context < 0) return 0;
-    for (let index = 0; index < admitted; index += 1) {
-      this.#write(
-        batch.address(index),
-        busAddress(present(batch.admitted[index])),
-        present(batch.lengths[index]),
-        present(batch.flags[index]),
-      );
-    }
+    for (let index = 0; index < admitted; index += 1) this.#write(batch, index);
     if (admitted > 0 && !this.#writtenByDriver)
-      this.#parts.processor.chargeAccount(this.#gate.writer, 'writeDescriptor', admitted);
+      this.#parts.processor.chargeAccount(this.#gate.writer, COST.writeDescriptor, admitted);
     this.#accepted += admitted;
     if (admitted > 0) this.#parts.hypervisor.noteSetUp(this.domain, this.#context, this.direction, admitted);
     return admitted;
@@ -180,7 +175,7 @@ export class ContextQueue implements PortQueue {
 
   /** For the gate: the device is to find the buffer at this place of the batch at `address`. */
   admitAt(index: number, address: BusAddress): void {
-    present(this.#batch).admitted[index] = address;
+    (this.#batch ?? absent()).admitted[index] = address;
   }
 
   /** The gate turns down a buffer of the batch that is being posted: the guest's mistake, logged as such. */
@@ -247,9 +242,13 @@ export class ContextQueue implements PortQueue {
     return addressAfter(this.#ring, (index & (this.slots - 1)) * DESCRIPTOR_BYTES);
   }
 
-  #write(address: GuestPhysicalAddress, bus: BusAddress, length: number, flags: number): void {
+  /** Writes the descriptor of an admitted buffer. It reads the addresses itself: as arguments they would be allocated. */
+  #write(batch: BufferBatch, index: number): void {
+    const bus = busAddress(batch.admitted[index] ?? absent());
+    const length = batch.lengths[index] ?? absent();
+    const flags = batch.flags[index] ?? absent();
     const slot = this.#producer & (this.slots - 1);
-    this.#addresses[(slot << 1) + ADDRESS] = address;
+    this.#addresses[(slot << 1) + ADDRESS] = batch.address(index);
     this.#addresses[(slot << 1) + BUS_ADDRESS] = bus;
     this.#lengths[slot] = length;
     if (!this.#writtenByDriver)

@@ -1,7 +1,7 @@
 import { type GuestPhysicalAddress, guestPhysicalAddress } from '../../nic/addresses.js';
 import type { ContextId } from '../../scheduler/branded.js';
 import type { Share } from '../../scheduler/discipline.js';
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
 import type { PageRefusal } from '../memory/page-ownership.js';
 
 /** Buffers that a driver hands over together. Reused from call to call. */
@@ -36,7 +36,7 @@ export class BufferBatch {
 
   /** Where the buffer at a place of the batch lies, as its guest says. */
   address(index: number): GuestPhysicalAddress {
-    return guestPhysicalAddress(present(this.addresses[index]));
+    return guestPhysicalAddress(this.addresses[index] ?? absent());
   }
 
   /** Adds a buffer; false when the batch is full. */

@@ -1,5 +1,5 @@
 import { FLAG_END_OF_PACKET, MAX_BUFFER_BYTES } from '../../nic/descriptor.js';
-import { present } from '../../scheduler/present.js';
+import { absent } from '../../scheduler/present.js';
 import type { ContextQueue } from './context-queue.js';
 import type { BufferBatch } from './guest-port.js';
 
@@ -17,6 +17,6 @@ export function malformedBuffer(address: number, length: number): 'not-ram' | 'b
 export function wholeFrames(queue: ContextQueue, batch: BufferBatch, count: number): number {
   if (queue.direction === 'receive') return count;
   let whole = count;
-  while (whole > 0 && (present(batch.flags[whole - 1]) & FLAG_END_OF_PACKET) === 0) whole -= 1;
+  while (whole > 0 && ((batch.flags[whole - 1] ?? absent()) & FLAG_END_OF_PACKET) === 0) whole -= 1;
   return whole;
 }

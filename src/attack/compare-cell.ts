@@ -47,6 +47,18 @@ export interface Comparison {
 }
 
 /**
+ * Why an attack comes to this verdict on this approach, as the table has it; undefined where it says nothing: it speaks of
+ * the machine of the matrix, and another machine may end otherwise.
+ */
+export function reasonIfKnown({ attack, approach, verdict }: Cell): string | undefined {
+  const expectation = EXPECTATIONS.find((candidate) => candidate.attack === attack);
+  if (expectation === undefined || verdict === 'not-applicable') return undefined;
+  const isExpectedToSucceed = expectation.succeedsOn.includes(approach);
+  if ((verdict === 'succeeded') !== isExpectedToSucceed) return undefined;
+  return reasonOf(expectation.because, verdict, approach);
+}
+
+/**
  * Compares a cell with the table; undefined for one that could not be played, and where the table expects nothing: of
  * approaches of the user's own.
  */

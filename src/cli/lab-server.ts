@@ -1,10 +1,11 @@
+import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { extname, join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { UserError } from '../../scheduler/errors.js';
-
-/** The only address that it listens on. */
-const LOOPBACK = '127.0.0.1';
+import { isLoopbackHost, LOOPBACK } from '../live/server/loopback-host.js';
+import { packageFolder } from '../scenario/package-folder.js';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -17,16 +18,33 @@ const POLICY =
   "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; " +
   "worker-src 'self' blob:; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'self'";
 
+/** Port of the lab unless another is asked for. */
+export const LAB_PORT = 5180;
+
+/** Folder of the built page. @throws UserError where it has not been built */
+export function labFolder(): string {
+  const folder = join(packageFolder(), 'dist', 'lab');
+  const page = join(folder, 'lab.html');
+  if (!existsSync(page))
+    throw new UserError(`${page} is not there, expected the built page (npm run build:lab)`);
+  return folder;
+}
+
 /** Serves a folder of a few files on loopback. Names that are not plain files of it, or of its assets, are not there. */
 export class LabServer {
   readonly #folder: string;
   readonly #server: Server;
 
-  constructor(folder: string) {
+  /** @param upgrade takes a connection whose browser asks for a WebSocket; without it none is to be had */
+  constructor(
+    folder: string,
+    upgrade?: (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void,
+  ) {
     this.#folder = folder;
     this.#server = createServer((request, response) => {
       void this.#answer(request.method ?? 'GET', request.url ?? '/', request.headers.host ?? '', response);
     });
+    if (upgrade !== undefined) this.#server.on('upgrade', upgrade);
   }
 
   /** Listens. Returns the address of the page. @throws UserError when the port is taken */
@@ -60,8 +78,7 @@ export class LabServer {
       });
       response.end(method === 'HEAD' ? undefined : body);
     };
-    // A name that leads here from elsewhere (DNS rebinding) is none of ours.
-    if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/u.test(host)) {
+    if (!isLoopbackHost(host)) {
       end(403, 'text/plain', 'not here\n');
       return;
     }

@@ -48,7 +48,7 @@ export class LiveKeys {
     } else if (key === '+' || key === '-') {
       const guest = guests[this.#chosen];
       if (guest === undefined) return;
-      const weight = guest.device.weight + (key === '+' ? 1 : -1);
+      const weight = guest.device.share.now.weight + (key === '+' ? 1 : -1);
       if (weight >= 1 && weight <= MOST_WEIGHT) this.#server.setWeight(this.#chosen, weight);
     }
   }

@@ -9,6 +9,7 @@ import { sessionText } from '../live/session-text.js';
 import { readCaptures } from '../machine/read-captures.js';
 import type { RunResult } from '../machine/run-result.js';
 import { jsonDocument } from '../report/json-document.js';
+import { withoutPooledLatency } from '../report/pooled-latency.js';
 import type { RunHeading } from '../report/run-heading.js';
 import { runText } from '../report/run-text.js';
 import { checkScenario } from '../scenario/load.js';
@@ -127,6 +128,7 @@ async function play(
       discipline,
       seed,
       warmUpNs: 0,
+      isSession: true,
       durationNs: result.durationNs,
     },
     result,
@@ -152,7 +154,13 @@ function documentOf({ heading, result, session, notes }: Played, repeat: string)
     seed: heading.seed,
     scenario: { source, ...scenario },
     notes,
-    runs: [result],
+    // What a real guest sends is its own affair: no two are taken to be alike.
+    runs: [
+      withoutPooledLatency(
+        result,
+        result.guests.map(({ name }) => ({ traffic: name })),
+      ),
+    ],
     session,
   });
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
+import { FAULT_POLICIES, type FaultPolicy } from '../../host/hypervisor/fault-log.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { ParameterError } from '../../scheduler/errors.js';
@@ -16,12 +17,13 @@ import { RUN_DEFAULTS } from '../simulate.js';
 import { type CliIo, UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { parseDuration } from './duration.js';
+import { LAB_PORT, labFolder } from './lab-server.js';
 import { LiveKeys } from './live-keys.js';
 import { seedOf, text, wholeNumber } from './options.js';
 import { filePath } from './output-paths.js';
+import { ServedLab } from './served-lab.js';
 
 const BUNDLED = 'two-machines.json';
-const POLICIES = ['log', 'revoke', 'kill'] as const;
 const SAMPLE_MS = 1000;
 
 /** `cdna-nic serve`: until it is told to end. */
@@ -37,12 +39,25 @@ export const serveAction: CommandAction = async ([scenario], options, io) => {
     failure ??= error;
     end();
   };
+  const labPort = labPortOf(options.lab);
+  const folder = labPort === undefined ? undefined : labFolder();
   const { source, ...rest } = subject;
   const server = ofScenario(
     source,
-    () => new LiveServer({ ...settings.server, subject: rest, log: note, failed: fail }),
+    () =>
+      new LiveServer({
+        ...settings.server,
+        subject: rest,
+        isWatched: labPort !== undefined,
+        log: note,
+        failed: fail,
+      }),
   );
   const keys = new LiveKeys(server, { end, note });
+  const lab =
+    labPort === undefined || folder === undefined
+      ? undefined
+      : new ServedLab(server, { port: labPort, folder, failed: fail });
   const unlisten = onEnd(end);
   try {
     await server.start();
@@ -50,6 +65,9 @@ export const serveAction: CommandAction = async ([scenario], options, io) => {
       note(name === UPLINK ? '# a way out for all guests (10.77.0.254):' : `# ${name}:`);
       note(shellLine(words));
     }
+    if (subject.scenario.guests.some(({ card }) => card === 'cdna'))
+      note('# guests with "card": "cdna" need the driver in guests/linux (docs/real-guests.md)');
+    if (lab !== undefined) note(`# the lab, in a browser: ${await lab.listen()}`);
     keys.listen();
     const print = (sample: LiveSample) => {
       if (options.json === true) io.out(sampleLine(sample));
@@ -62,6 +80,7 @@ export const serveAction: CommandAction = async ([scenario], options, io) => {
     failure ??= error;
   } finally {
     keys.close();
+    await lab?.close();
     unlisten();
   }
   try {
@@ -156,12 +175,18 @@ async function show(
   }
 }
 
+/** Port of the page of the lab; undefined without `--lab`. @throws UsageError */
+function labPortOf(option: GivenOptions[string]): number | undefined {
+  if (option === undefined || option === false) return undefined;
+  return option === true ? LAB_PORT : wholeNumber('--lab', text(option), 0, 65_535);
+}
+
 /** What the session is of. @throws UsageError, ScenarioError */
 async function readSubject(argument: string | undefined, options: GivenOptions) {
   const loaded = await loadScenario(argument ?? bundledPath(BUNDLED));
   const policy = text(options.policy);
-  if (policy !== undefined && !POLICIES.some((name) => name === policy))
-    throw new UsageError(`--policy is "${policy}", expected one of: ${POLICIES.join(', ')}`);
+  if (policy !== undefined && !FAULT_POLICIES.some((name) => name === policy))
+    throw new UsageError(`--policy is "${policy}", expected one of: ${FAULT_POLICIES.join(', ')}`);
   const protection = text(options.protection) ?? loaded.scenario.protection ?? RUN_DEFAULTS.protection;
   const discipline = text(options.discipline) ?? loaded.scenario.discipline ?? RUN_DEFAULTS.discipline;
   const seed = options.seed === undefined ? undefined : seedOf(options.seed);
@@ -172,7 +197,7 @@ async function readSubject(argument: string | undefined, options: GivenOptions) 
       ? loaded.scenario
       : {
           ...loaded.scenario,
-          host: { ...loaded.scenario.host, faultPolicy: policy as (typeof POLICIES)[number] },
+          host: { ...loaded.scenario.host, faultPolicy: policy as FaultPolicy },
         };
   return {
     scenario,

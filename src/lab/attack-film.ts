@@ -1,28 +1,34 @@
-import { ATTACKS } from '../../guests/hostile/index.js';
+import { ATTACKS, type Attack } from '../../guests/hostile/index.js';
+import type { Host } from '../../host/host.js';
 import { APPROACHES, approachExpected } from '../../host/protection/approaches.js';
 import { UserError } from '../../scheduler/errors.js';
 import { AttackLab, DEFAULT_TOTAL_NS, WARM_UP_NS } from '../attack/attack-lab.js';
-import { compareCell } from '../attack/compare-cell.js';
+import { compareCell, reasonIfKnown } from '../attack/compare-cell.js';
 import type { Cell } from '../attack/matrix.js';
-import { judge, notApplicable, type Verdict } from '../attack/verdict.js';
-import { Columns } from './columns.js';
-import { Journal } from './journal.js';
+import { playInRun } from '../attack/run-attack.js';
+import { type Judgement, judge, notApplicable, type Verdict } from '../attack/verdict.js';
+import { protectionOf } from '../machine/protection.js';
+import type { CaptureStore } from '../machine/traffic.js';
+import { Film } from './film.js';
 import type { MachineLayout, MachineState } from './machine-state.js';
-import { memoryMap, type PageBlock, pageStates } from './memory-map.js';
-import { snapshotOf } from './snapshot.js';
+import type { CheckedPlan } from './plan.js';
 
-/** Between two pictures around the attack, and later, ns. */
-const NEAR_NS = 2_000;
-const FAR_NS = 40_000;
-/** The film begins so long before the script, and is close up for so long behind it, ns. */
+/** The film of an attack begins so long before the script, ns. */
 const BEFORE_NS = 40_000;
-const CLOSE_NS = 400_000;
+
+/** Which guests of a run are attacker and victim, by name. */
+export interface Cast {
+  readonly attacker: string;
+  readonly victim: string;
+}
 
 /** An attack of the matrix as it was played: pictures of the machine, and the judgement. */
 export interface AttackFilm {
   readonly attack: string;
   readonly approach: string;
   readonly seed: number;
+  /** Guests of a run that were attacker and victim; absent on a machine of its own. */
+  readonly cast?: Cast;
   /** What is done. */
   readonly meaning: string;
   readonly verdict: Verdict;
@@ -30,7 +36,7 @@ export interface AttackFilm {
   readonly sentence: string;
   /** Facts, one a line. */
   readonly facts: readonly string[];
-  /** Why it ends so here, as the matrix of expectations has it. */
+  /** Why it ends so here, as the matrix of expectations has it; empty where that has nothing to say. */
   readonly because: string;
   readonly layout: MachineLayout;
   readonly pictures: readonly MachineState[];
@@ -43,11 +49,7 @@ export interface AttackFilm {
  * @throws UserError for an attack or an approach that does not exist
  */
 export function filmAttack(attackName: string, approachName: string, seed: number): AttackFilm {
-  const attack = ATTACKS.find(({ name }) => name === attackName);
-  if (attack === undefined)
-    throw new UserError(
-      `attack is ${JSON.stringify(attackName)}, expected one of: ${ATTACKS.map(({ name }) => name).join(', ')}`,
-    );
+  const attack = attackOf(attackName);
   const approach = APPROACHES.find(({ name }) => name === approachName);
   if (approach === undefined)
     throw new UserError(
@@ -64,53 +66,105 @@ export function filmAttack(attackName: string, approachName: string, seed: numbe
     { domain: scene.attacker.domain, port: scene.attacker.port },
     { domain: scene.victim.domain, port: scene.victim.port, driver: scene.victim.driver },
   ];
-  const journal = new Journal(host, guests);
-  const columns = new Columns(host, guests);
-  const pictures: MachineState[] = [];
-  let blocks: readonly PageBlock[] = memoryMap(host, guests);
-  const totalNs = stage.lastsNs ?? DEFAULT_TOTAL_NS;
-  const take = host.kernel.register('lab.film', () => {
-    const { nowNs } = host.kernel;
-    if (pictures.length === 0) journal.watch(true);
-    pictures.push({
-      snapshot: snapshotOf(host, guests, columns, undefined),
-      ...pageStates(host, blocks),
-      ...journal.take(),
-      fingerprint: '',
-    });
-    const stepNs = nowNs < WARM_UP_NS + CLOSE_NS ? NEAR_NS : FAR_NS;
-    if (nowNs >= WARM_UP_NS + CLOSE_NS) journal.watch(false);
-    if (nowNs + stepNs <= totalNs) host.kernel.post(stepNs, take);
-  });
-  host.kernel.scheduleAt(WARM_UP_NS - BEFORE_NS, take);
-  blocks = memoryMap(host, guests);
+  const untilNs = stage.lastsNs ?? DEFAULT_TOTAL_NS;
+  const film = new Film(host, guests, { fromNs: WARM_UP_NS - BEFORE_NS, scriptNs: WARM_UP_NS, untilNs });
   const outcome = lab.play(attack);
-  journal.close();
+  film.close();
   const judgement =
     'notApplicable' in outcome ? notApplicable(outcome.notApplicable) : judge(outcome, quiet.service);
+  const discipline = stage.discipline ?? 'drr';
   const cell: Cell = { attack: attackName, approach: approachName, ...judgement };
-  const compared = compareCell(cell);
+  const because = compareCell(cell)?.because;
   return {
-    attack: attackName,
-    approach: approachName,
+    ...judged(attack, approachName, seed, judgement, because),
+    layout: layoutOf(host, film, approachName, discipline, untilNs),
+    pictures: film.pictures,
+  };
+}
+
+/**
+ * Plays an attack in a run, from one of its guests on another, and takes pictures on the way.
+ * @throws UserError for an attack that does not exist, or guests that the run does not have
+ */
+export function filmAttackInRun(
+  attackName: string,
+  { plan, scenario }: CheckedPlan,
+  captures: CaptureStore,
+  atNs: number,
+  cast: Cast,
+): AttackFilm {
+  const attack = attackOf(attackName);
+  const { approach, discipline, seed } = plan;
+  const shown: { film?: Film; layout?: MachineLayout } = {};
+  const judgement = playInRun(
+    attack,
+    {
+      scenario,
+      captures,
+      seed,
+      makeProtection: () => protectionOf(approach, scenario),
+      discipline,
+      atNs,
+      ...cast,
+    },
+    ({ machine, host, attacker, untilNs }) => {
+      const guests = machine.guests.map((guest) =>
+        guest === attacker.guest ? { domain: guest.domain, port: attacker.port } : guest,
+      );
+      const { nowNs } = host.kernel;
+      const film = new Film(host, guests, { fromNs: nowNs, scriptNs: nowNs, untilNs });
+      shown.film = film;
+      shown.layout = layoutOf(host, film, approach, discipline, untilNs);
+    },
+  );
+  const { film, layout } = shown;
+  film?.close();
+  if (film === undefined || layout === undefined)
+    throw new UserError(`${attackName}: ${judgement.evidence.sentence}`);
+  const because = reasonIfKnown({ attack: attack.name, approach, ...judgement });
+  const said = judged(attack, approach, seed, judgement, because);
+  return { ...said, cast, layout, pictures: film.pictures };
+}
+
+function attackOf(name: string): Attack {
+  const attack = ATTACKS.find((each) => each.name === name);
+  if (attack !== undefined) return attack;
+  throw new UserError(
+    `attack is ${JSON.stringify(name)}, expected one of: ${ATTACKS.map((each) => each.name).join(', ')}`,
+  );
+}
+
+/** What a film says of an attack, besides its pictures. */
+function judged(
+  attack: Attack,
+  approach: string,
+  seed: number,
+  judgement: Judgement,
+  because: string | undefined,
+) {
+  return {
+    attack: attack.name,
+    approach,
     seed,
     meaning: attack.meaning,
     verdict: judgement.verdict,
     sentence: judgement.evidence.sentence,
-    facts: factsOf(cell),
-    because: compared?.because ?? '',
-    layout: {
-      approach: approachName,
-      discipline: stage.discipline ?? 'drr',
-      blocks,
-      rateBps: host.nic.parameters.rateBps,
-      endNs: totalNs,
-    },
-    pictures,
+    facts: factsOf(judgement),
+    because: because ?? '',
   };
 }
 
-function factsOf({ evidence }: Cell): string[] {
+function layoutOf(
+  host: Host,
+  { blocks }: Film,
+  approach: string,
+  discipline: string,
+  endNs: number,
+): MachineLayout {
+  return { approach, discipline, blocks, rateBps: host.nic.parameters.rateBps, endNs };
+}
+
+function factsOf({ evidence }: Judgement): string[] {
   const { facts, servedShare } = evidence;
   if (facts === undefined) return [];
   const lines: string[] = [];

@@ -10,22 +10,29 @@ export interface ShownGuest {
   readonly port: GuestPort;
 }
 
+/** Guests that have a port now: real ones come and go. */
+export type GuestList = () => readonly ShownGuest[];
+
 /**
  * Columns of the picture: a domain each, in the hypervisor's order, so the hypervisor is column 0. What happens is told
  * by the column that it belongs to; the card's own transfers belong to the hypervisor.
  */
 export class Columns {
   readonly #host: Host;
-  readonly #byPort = new Map<ContextId, number>();
+  readonly #guests: GuestList;
 
-  constructor(host: Host, guests: readonly ShownGuest[]) {
+  constructor(host: Host, guests: GuestList) {
     this.#host = host;
-    for (const { domain, port } of guests) this.#byPort.set(port.context, domain.id);
+    this.#guests = guests;
   }
 
   /** Column of a context of the card; that of the hypervisor for a context that belongs to no domain. */
   ofContext(context: ContextId): number {
-    return this.#host.hypervisor.domainOf(context)?.id ?? this.#byPort.get(context) ?? HYPERVISOR;
+    return (
+      this.#host.hypervisor.domainOf(context)?.id ??
+      this.#guests().find(({ port }) => port.context === context)?.domain.id ??
+      HYPERVISOR
+    );
   }
 
   /** Column of a requester on the bus. */

@@ -140,11 +140,44 @@ function contextDetails(machine: Inspected, index: number): Details {
     sections.push(indices(way, context));
     if (port !== undefined) sections.push(ringSection(host, port, way, context));
   }
+  if (context.state === 'open') sections.push(...tableSections(host, context));
   return {
     title: `Context ${index}`,
     about: `A register context of the card, ${requester(context.requesterId)} on the bus, that belongs to ${owner}. It is ${context.state}${context.faultReason === 'none' ? '' : `: ${context.faultReason}`}.`,
     sections,
   };
+}
+
+/**
+ * What the access gate has for a context: the entries on the way to its transmit ring, and to the oldest receive buffer that is on
+ * the card, each with its bits. None where the gate stands open.
+ */
+function tableSections(host: Host, { requesterId, transmit, receive }: Context): Section[] {
+  const accesses = [
+    { what: 'a read of its transmit ring', address: transmit.base as number, write: false },
+    ...(receive.available > 0
+      ? [
+          {
+            what: 'a write to its oldest receive buffer',
+            address: receive.address(receive.taken) as number,
+            write: true,
+          },
+        ]
+      : []),
+  ];
+  return accesses.flatMap(({ what, address, write }) => {
+    const { gate, steps, verdict } = accessSteps(host, requesterId, address, write);
+    if (steps.length === 0) return [];
+    return {
+      title: `Tables: ${what}, at ${hex(address)}`,
+      about: `${gate}, as the tables are in memory now. ${verdict}`,
+      head: ['read', 'at', 'value', 'bits that are set', 'says'],
+      rows: steps.map(({ what: entry, at, value, bits, says }) => {
+        const set = bits.filter((bit) => bit.set).map(({ name }) => name);
+        return [entry, at < 0 ? '' : hex(at), value, set.join(' ') || (bits.length > 0 ? 'none' : ''), says];
+      }),
+    };
+  });
 }
 
 function indices(way: 'transmit' | 'receive', context: Context): Section {

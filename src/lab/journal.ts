@@ -4,7 +4,7 @@ import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import { machineAddress, pageNumber } from '../../nic/addresses.js';
 import { MAILBOX_REGISTERS } from '../../nic/registers.js';
 import { type ContextId, NO_CONTEXT } from '../../scheduler/branded.js';
-import { Columns, type ShownGuest } from './columns.js';
+import { Columns, type GuestList } from './columns.js';
 import { hex, requester } from './notation.js';
 import { contextPortOf } from './probes.js';
 
@@ -53,13 +53,13 @@ const MOST_ENTRIES = 400;
 export class Journal {
   readonly #host: Host;
   readonly #columns: Columns;
-  readonly #guests: readonly ShownGuest[];
+  readonly #guests: GuestList;
   readonly #seldom: Subscription[] = [];
   readonly #often: Subscription[] = [];
   #entries: JournalEntry[] = [];
   #dropped = 0;
 
-  constructor(host: Host, guests: readonly ShownGuest[]) {
+  constructor(host: Host, guests: GuestList) {
     this.#host = host;
     this.#guests = guests;
     this.#columns = new Columns(host, guests);
@@ -153,7 +153,7 @@ export class Journal {
 
   /** Which byte a refused buffer is about: the first of it that lies in a page that the guest may not name. */
   #refusalOf(context: ContextId): { page: number; text: string } {
-    const guest = this.#guests.find(({ port }) => port.context === context);
+    const guest = this.#guests().find(({ port }) => port.context === context);
     const { nowNs } = this.#host.kernel;
     for (const queue of guest === undefined ? [] : [guest.port.transmit, guest.port.receive]) {
       const { refusal } = queue;
@@ -179,7 +179,7 @@ export class Journal {
     const { nic, bus, hypervisor } = this.#host;
     this.#often.push(
       hypervisor.setUps$.subscribe(({ context, domain, direction, count }) => {
-        const port = contextPortOf(this.#guests, context);
+        const port = contextPortOf(this.#guests(), context);
         const page = port === undefined ? -1 : Math.floor(port.ringMemory.address / PAGE_BYTES);
         this.#add('set-up', domain, `${count} ${direction} ${count === 1 ? 'buffer' : 'buffers'} set up`, {
           page,
@@ -232,7 +232,7 @@ export class Journal {
   #kindOf(requesterId: number, physical: number, write: boolean): EntryKind {
     const context = this.#columns.contextOf(requesterId);
     if (context === NO_CONTEXT) return 'vector';
-    const port = contextPortOf(this.#guests, context);
+    const port = contextPortOf(this.#guests(), context);
     if (port !== undefined) {
       const { address, bytes } = port.ringMemory;
       if (physical >= address && physical < address + bytes) return write ? 'status' : 'fetch';

@@ -1,5 +1,6 @@
 import { UserError } from '../../scheduler/errors.js';
 import type { ScenarioInput } from '../scenario/schema.js';
+import type { Cast } from './attack-film.js';
 import type { Position } from './lab-machine.js';
 import type { LabPlan } from './plan.js';
 import { PRESETS, presetOf } from './presets.js';
@@ -11,6 +12,8 @@ export interface LabState {
   readonly position: Position;
   /** Virtual time per second, ns; null for as fast as it can. */
   readonly paceNs: number | null;
+  /** An attack that is played in the run, where it stands. */
+  readonly attack?: { readonly name: string } & Cast;
   /** A tour that is under way, and its step. */
   readonly tour?: { readonly id: string; readonly step: number };
 }
@@ -19,7 +22,7 @@ export interface LabState {
 const MOST_SCENARIO_BYTES = 24_000;
 
 /** The state as the part of an address behind #. A scenario of the lab goes by its name, any other as JSON in base64url. */
-export function encodeLink({ plans, position, paceNs, tour }: LabState): string {
+export function encodeLink({ plans, position, paceNs, attack, tour }: LabState): string {
   const [first, second] = plans;
   if (first === undefined) return '';
   const fields = new URLSearchParams();
@@ -34,6 +37,11 @@ export function encodeLink({ plans, position, paceNs, tour }: LabState): string 
   fields.set('seed', String(first.seed));
   if (position.events > 0 || position.atNs > 0) fields.set('at', `${position.atNs}.${position.events}`);
   fields.set('pace', paceNs === null ? 'max' : String(paceNs));
+  if (attack !== undefined) {
+    fields.set('attack', attack.name);
+    fields.set('by', attack.attacker);
+    fields.set('on', attack.victim);
+  }
   if (tour !== undefined) fields.set('tour', `${tour.id}.${tour.step}`);
   // Colons and tildes are allowed there, and read better.
   return `#${fields.toString().replaceAll('%3A', ':').replaceAll('%7E', '~')}`;
@@ -58,11 +66,13 @@ export function decodeLink(hash: string): LabState {
   // 0: the link names no instant, and the run is at its start.
   const [atNs = 0, events = 0] = numbers(fields, 'at');
   const pace = fields.get('pace');
+  const [name, attacker, victim] = ['attack', 'by', 'on'].map((field) => fields.get(field));
   const tour = /^(?<id>[\w-]+)\.(?<step>\d{1,2})$/u.exec(fields.get('tour') ?? '')?.groups;
   return {
     plans,
     position: { atNs, events },
     paceNs: pace === 'max' ? null : pace === null ? 50_000 : wholeNumber(fields, 'pace', 50_000),
+    ...(name == null || attacker == null || victim == null ? {} : { attack: { name, attacker, victim } }),
     ...(tour?.id === undefined ? {} : { tour: { id: tour.id ?? '', step: Number(tour.step) } }),
   };
 }

@@ -1,6 +1,7 @@
+import type { FaultPolicy } from '../../host/hypervisor/fault-log.js';
 import type { Direction } from '../../nic/context.js';
 import type { ScenarioInput } from '../scenario/schema.js';
-import type { AttackFilm } from './attack-film.js';
+import type { AttackFilm, Cast } from './attack-film.js';
 import type { Catalogue } from './catalogue.js';
 import type { Details, Subject } from './inspect.js';
 import type { Position } from './lab-machine.js';
@@ -16,7 +17,7 @@ type ChangeInput = NonNullable<ScenarioInput['changes']>[number];
  */
 
 /** Version of this protocol; a front end and a machine of different versions refuse each other. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** What a step goes to. */
 export const STEP_UNITS = ['event', 'frame', 'fault'] as const;
@@ -33,6 +34,9 @@ export interface CaptureFile {
   readonly name: string;
   readonly bytes: Uint8Array;
 }
+
+/** Whose time a machine runs by: its own, which a front end moves, or the host's, as with real guests. */
+export type Clock = 'own' | 'wall';
 
 /** From the front end. `machine` is 0 or 1 where two run side by side. */
 export type Request =
@@ -73,11 +77,29 @@ export type Request =
   | { readonly kind: 'take-out'; readonly machine: number; readonly output: Output }
   /** Plays an attack of the matrix on a machine of its own. */
   | { readonly kind: 'attack'; readonly attack: string; readonly approach: string; readonly seed: number }
+  /** Plays an attack in the run that is shown, at the time at which it stands, on each of its machines. */
+  | { readonly kind: 'attack-here'; readonly attack: string; readonly cast: Cast }
+  /** Real guests: what becomes of one that faults, from now on. */
+  | { readonly kind: 'policy'; readonly policy: FaultPolicy }
+  /** Real guests: starts to write down what passes the card, or completes the file. */
+  | { readonly kind: 'capture'; readonly on: boolean }
   /** The last state has been drawn: another may be sent. */
   | { readonly kind: 'shown' };
 
 /** An entry of a scenario's `changes` without its time, which is that of the run: exactly one of the fields. */
 export type LabChange = Omit<ChangeInput, 'atNs'>;
+
+/** What a session with real guests has besides the machine. */
+export interface ServedState {
+  readonly policy: FaultPolicy;
+  /** Name of the file that what passes the card is written to; absent while it is not. */
+  readonly capture?: string;
+  /** Of each real guest: the column of its domain, and what its virtual machine is doing. */
+  readonly guests: readonly {
+    readonly column: number;
+    readonly state: 'waiting' | 'attached' | 'running' | 'paused' | 'stopped' | 'killed';
+  }[];
+}
 
 /** What the session is doing. */
 export type Activity = 'paused' | 'playing' | 'seeking' | 'replaying' | 'ended';
@@ -87,6 +109,7 @@ export type Report =
   | {
       readonly kind: 'opened';
       readonly version: number;
+      readonly clock: Clock;
       readonly catalogue: Catalogue;
       readonly plans: readonly LabPlan[];
       readonly layouts: readonly MachineLayout[];
@@ -102,11 +125,14 @@ export type Report =
       readonly machines: readonly MachineState[];
       readonly story?: FrameStory;
       readonly details?: Details;
+      /** Of a session with real guests. */
+      readonly served?: ServedState;
       /** How much of a replay is done, 0 to 1. */
       readonly replayed?: number;
     }
   | { readonly kind: 'layout'; readonly layouts: readonly MachineLayout[] }
-  | { readonly kind: 'film'; readonly film: AttackFilm }
+  /** One film, or one of each of two machines. */
+  | { readonly kind: 'film'; readonly films: readonly AttackFilm[] }
   | { readonly kind: 'changed'; readonly plans: readonly LabPlan[] }
   | { readonly kind: 'took-out'; readonly output: Output; readonly name: string; readonly bytes: Uint8Array }
   | { readonly kind: 'refused'; readonly request: Request['kind']; readonly message: string }

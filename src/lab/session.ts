@@ -2,7 +2,7 @@ import { parseUnpackedCapture } from '../../guests/capture/parse-capture.js';
 import type { Direction } from '../../nic/context.js';
 import { UserError } from '../../scheduler/errors.js';
 import { type CaptureStore, captureKey } from '../machine/traffic.js';
-import { filmAttack } from './attack-film.js';
+import { type Cast, filmAttack, filmAttackInRun } from './attack-film.js';
 import { CATALOGUE } from './catalogue.js';
 import type { Subject } from './inspect.js';
 import type { Position } from './lab-machine.js';
@@ -39,6 +39,9 @@ interface Followed {
 }
 
 type RequestOf<K extends Request['kind']> = Extract<Request, { readonly kind: K }>;
+
+/** Latest time of a run at which an attack is played in it, ns: it is run there several times, and nothing is shown meanwhile. */
+const MOST_ATTACK_NS = 1_000_000_000;
 
 /** Where a replay goes: to a position, or to where so many of a unit have been counted. */
 type Goal =
@@ -162,8 +165,16 @@ export class LabSession {
         this.#takeOut(request.machine, request.output);
         break;
       case 'attack':
-        this.#send({ kind: 'film', film: filmAttack(request.attack, request.approach, request.seed) });
+        this.#send({ kind: 'film', films: [filmAttack(request.attack, request.approach, request.seed)] });
         break;
+      case 'attack-here':
+        this.#attackHere(request.attack, request.cast);
+        break;
+      case 'policy':
+      case 'capture':
+        throw new UserError(
+          `${request.kind} is for real guests, expected a page that \`serve --lab\` has opened`,
+        );
       case 'shown':
         this.#isShown = true;
         this.#tell();
@@ -195,6 +206,7 @@ export class LabSession {
     this.#send({
       kind: 'opened',
       version: PROTOCOL_VERSION,
+      clock: 'own',
       catalogue: CATALOGUE,
       plans,
       layouts: machines.map(({ layout }) => layout),
@@ -310,6 +322,19 @@ export class LabSession {
     this.#send({ kind: 'changed', plans });
     const to = { atNs, events: Number.MAX_SAFE_INTEGER };
     this.#startReplay({ to }, resume === 'playing' ? 'playing' : 'paused', machines);
+  }
+
+  #attackHere(attack: string, cast: Cast): void {
+    const atNs = this.#hereNs();
+    if (atNs === undefined) throw new UserError('the replay is not over, expected a machine that stands');
+    if (atNs > MOST_ATTACK_NS)
+      throw new UserError(
+        `the run stands at ${atNs} ns, expected at most ${MOST_ATTACK_NS}: an attack replays it from its start`,
+      );
+    const films = this.#checked.map((checked) =>
+      filmAttackInRun(attack, checked, this.#captures, atNs, cast),
+    );
+    this.#send({ kind: 'film', films });
   }
 
   #takeOut(machine: number, output: Output): void {

@@ -1,6 +1,7 @@
 import type { Direction } from '../../nic/context.js';
 import type { CaptureStore } from '../machine/traffic.js';
 import { Columns } from './columns.js';
+import { FaultCount } from './fault-count.js';
 import { type Details, inspect, type Subject } from './inspect.js';
 import { Journal } from './journal.js';
 import { LabMachine, type Position } from './lab-machine.js';
@@ -17,6 +18,7 @@ export class ShownMachine {
   readonly lab: LabMachine;
   readonly journal: Journal;
   readonly #columns: Columns;
+  readonly #faults: FaultCount;
   #blocks: readonly PageBlock[];
   #blocksAtNs = 0;
   #follower: FrameFollower | undefined;
@@ -25,8 +27,9 @@ export class ShownMachine {
   constructor(checked: CheckedPlan, captures: CaptureStore) {
     this.lab = new LabMachine(checked, captures);
     const { host, guests } = this.lab.machine;
-    this.#columns = new Columns(host, guests);
-    this.journal = new Journal(host, guests);
+    this.#columns = new Columns(host, () => guests);
+    this.journal = new Journal(host, () => guests);
+    this.#faults = new FaultCount(host);
     this.#blocks = memoryMap(host, guests);
   }
 
@@ -39,7 +42,7 @@ export class ShownMachine {
     return {
       event: kernel.executed,
       frame: host.nic.counters.total('framesTransmitted'),
-      fault: host.hypervisor.faultCount + host.bus.denied,
+      fault: this.#faults.count,
     };
   }
 
@@ -75,7 +78,7 @@ export class ShownMachine {
       weight: spec.weight,
     }));
     return {
-      snapshot: snapshotOf(machine.host, guests, this.#columns, latencies),
+      snapshot: snapshotOf(machine.host, guests, this.#columns, latencies, this.#faults.count),
       ...pageStates(machine.host, this.#blocks),
       ...this.journal.take(),
       fingerprint,
@@ -104,6 +107,7 @@ export class ShownMachine {
   close(): void {
     this.#follower?.close();
     this.journal.close();
+    this.#faults.close();
     this.lab.close();
   }
 }

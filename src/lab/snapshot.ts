@@ -3,7 +3,7 @@ import type { Host } from '../../host/host.js';
 import type { DescriptorRing } from '../../nic/descriptor-ring.js';
 import type { ContextId } from '../../scheduler/branded.js';
 import type { Columns, ShownGuest } from './columns.js';
-import type { RecentLatencies } from './recent-latencies.js';
+import type { Latencies, RecentLatencies } from './recent-latencies.js';
 
 /** Indices of a ring, as the card knows them; they run freely modulo 2^32. */
 export interface RingState {
@@ -34,8 +34,8 @@ export interface GuestState {
   readonly framesReceived: number;
   readonly framesQueued: number;
   readonly drops: number;
-  readonly p50Ns: number;
-  readonly p99Ns: number;
+  /** Of the last frames, from the driver to the wire; undefined before the first. */
+  readonly latencies: Latencies | undefined;
 }
 
 /** A context of the card that is in use. */
@@ -75,12 +75,41 @@ export interface CountedGuest extends ShownGuest {
   readonly weight?: number;
 }
 
-/** Takes a snapshot. Reads counters and nothing else: the machine is as it was. */
+/**
+ * Takes a snapshot. Reads counters and nothing else: the machine is as it was.
+ * @param faults what went wrong so far, each thing once
+ */
 export function snapshotOf(
   host: Host,
   guests: readonly CountedGuest[],
   columns: Columns,
   latencies: RecentLatencies | undefined,
+  faults: number,
+): Snapshot {
+  const states = guests.map(({ domain, port, driver, weight = 1 }) => {
+    const traffic = host.trafficOf(port);
+    return {
+      column: domain.id,
+      context: port.context,
+      weight: host.nic.contexts[port.context]?.share.weight ?? weight,
+      bytesTransmitted: traffic.bytesTransmitted,
+      framesTransmitted: traffic.framesTransmitted,
+      bytesReceived: traffic.bytesReceived,
+      framesReceived: traffic.framesReceived,
+      framesQueued: driver?.framesQueued ?? 0,
+      drops: total(traffic.drops) + (driver === undefined ? 0 : total(driver.drops)),
+      latencies: latencies?.of(port.context),
+    };
+  });
+  return machineSnapshot(host, states, columns, faults);
+}
+
+/** A snapshot of a machine whose guests have been counted. */
+export function machineSnapshot(
+  host: Host,
+  guests: readonly GuestState[],
+  columns: Columns,
+  faults: number,
 ): Snapshot {
   const { nic, hypervisor, processor, kernel, bus, pages } = host;
   const { accepted, refused, checked, details } = host.protection.counters();
@@ -93,23 +122,7 @@ export function snapshotOf(
       alive: state === 'running',
       cpuNs: processor.nsOf(account),
     })),
-    guests: guests.map(({ domain, port, driver, weight = 1 }) => {
-      const traffic = host.trafficOf(port);
-      const latency = latencies?.of(port.context);
-      return {
-        column: domain.id,
-        context: port.context,
-        weight: nic.contexts[port.context]?.share.weight ?? weight,
-        bytesTransmitted: traffic.bytesTransmitted,
-        framesTransmitted: traffic.framesTransmitted,
-        bytesReceived: traffic.bytesReceived,
-        framesReceived: traffic.framesReceived,
-        framesQueued: driver?.framesQueued ?? 0,
-        drops: total(traffic.drops) + (driver === undefined ? 0 : total(driver.drops)),
-        p50Ns: latency?.p50Ns ?? 0,
-        p99Ns: latency?.p99Ns ?? 0,
-      };
-    }),
+    guests,
     contexts: nic.contexts
       .filter(({ state }) => state !== 'free')
       .map(({ index, state, faultReason, transmit, receive }) => ({
@@ -130,7 +143,7 @@ export function snapshotOf(
     virtualInterrupts: hypervisor.virtualInterrupts,
     wireBusyNs: nic.line.busyNs,
     framesInside: nic.framesInside,
-    faults: hypervisor.faultCount + bus.denied,
+    faults,
   };
 }
 
@@ -138,7 +151,8 @@ function ringState({ slots, producer, requested, fetched, taken, consumer }: Des
   return { slots, producer, requested, fetched, taken, consumer };
 }
 
-function total(counts: Readonly<Record<string, number>>): number {
+/** All of what is counted by name. */
+export function total(counts: Readonly<Record<string, number>>): number {
   let sum = 0;
   for (const count of Object.values(counts)) sum += count;
   return sum;

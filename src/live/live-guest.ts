@@ -6,13 +6,14 @@ import type { Host } from '../../host/host.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import { GuestDrivenProtection } from '../../host/protection/iommu/guest-driven/guest-driven.js';
 import { guestPhysicalAddress } from '../../nic/addresses.js';
+import type { EventHandle } from '../../scheduler/event-kernel.js';
 import { tallyIn } from '../../scheduler/tally.js';
 import type { AttachedGuest } from '../machine/machine.js';
 import { portOptions } from '../machine/port-options.js';
 import { GuestIommu } from './guest-iommu.js';
 import type { GuestRam } from './guest-ram.js';
+import { RearrangedMemory } from './rearranged-memory.js';
 import { TranslatedRam } from './translated-ram.js';
-import type { MappedRange } from './vfio-user/mapped-ranges.js';
 import { type ClientConnection, type SessionTimers, VfioUserSession } from './vfio-user/session.js';
 import type { SessionFault } from './vfio-user/session-faults.js';
 
@@ -28,6 +29,8 @@ export interface LiveGuestPlan {
   readonly ram: GuestRam;
   /** Told of a port that was opened, or of the one that is gone. */
   readonly portChanged: (port: GuestPort | undefined) => void;
+  /** Calls `memoryIsLate` after a time. */
+  readonly waitForMemory: (ns: number) => EventHandle;
 }
 
 /** A real guest: its RAM, the PCI function that it sees, and while it is attached, its session. */
@@ -39,6 +42,7 @@ export class LiveGuest {
   readonly device: AttachedDevice;
   readonly #plan: LiveGuestPlan;
   readonly #iommu: GuestIommu | undefined;
+  readonly #memory: RearrangedMemory;
   readonly #sessionFaults: Partial<Record<SessionFault, number>> = {};
   #session: VfioUserSession | undefined;
   #attachments = 0;
@@ -57,17 +61,30 @@ export class LiveGuest {
       host,
       domain: guest.domain,
       memory: maps === undefined ? ram : new TranslatedRam(ram, () => this.#session?.ranges),
-      addressOf: maps === undefined ? (address: number) => ram.addressOf(address) : guestPhysicalAddress,
+      addressOf:
+        maps === undefined
+          ? (address: number, bytes: number) => ram.deviceAddressOf(address, bytes)
+          : guestPhysicalAddress,
       port: portOptions(guest),
       interrupt: (vector: number) => this.#session?.interrupt(vector),
       portChanged: plan.portChanged,
     };
     const made =
       guest.spec.card === 'cdna'
-        ? new CardFunction(devicePlan)
+        ? new CardFunction({
+            ...devicePlan,
+            addressOf: maps === undefined ? (address) => ram.addressOf(address) : guestPhysicalAddress,
+          })
         : new VirtioNetFunction({ ...devicePlan, accessPlatform: maps !== undefined });
     this.function = made;
     this.device = made.device;
+    this.#memory = new RearrangedMemory({
+      ram,
+      device: this.device,
+      kernel: host.kernel,
+      wait: plan.waitForMemory,
+      takenAway: () => this.#session?.fail('memory-taken-away'),
+    });
   }
 
   get session(): VfioUserSession | undefined {
@@ -107,10 +124,7 @@ export class LiveGuest {
       kernel: this.#plan.host.kernel,
       timers,
       function: this.function,
-      memory: this.#iommu ?? {
-        mapped: () => true,
-        unmapped: (ranges, done) => this.#unmapped(ranges, done),
-      },
+      memory: this.#iommu ?? this.#memory,
       connection,
       mostRanges: this.#iommu === undefined ? MOST_RANGES : MOST_GUEST_RANGES,
       signalsDescriptors: this.#iommu !== undefined,
@@ -122,9 +136,24 @@ export class LiveGuest {
     return undefined;
   }
 
+  /** Memory that was taken away has been waited for. */
+  memoryIsLate(): void {
+    this.#memory.onTimer();
+  }
+
   /** Another weight: for the context that is open, and for those that will be. */
   setWeight(weight: number): void {
-    this.device.setWeight(weight);
+    this.device.share.setWeight(weight);
+  }
+
+  /** Another upper limit, bits per second, or none; likewise. */
+  setLimit(limitBps: number | undefined): void {
+    this.device.share.setLimit(limitBps);
+  }
+
+  /** Another priority; likewise. */
+  setPriority(priority: number): void {
+    this.device.share.setPriority(priority);
   }
 
   /** The connection is gone: nothing of the guest reaches its memory any more, and its context is free. */
@@ -144,15 +173,6 @@ export class LiveGuest {
     this.#session = undefined;
     this.function.reset();
     this.#iommu?.ended();
-  }
-
-  /** RAM that goes while the card has buffers there: the context is stopped first, and the answer is true. */
-  #unmapped(ranges: readonly MappedRange[], done: () => void): void {
-    const ram = BigInt(this.ram.bytes);
-    if (this.device.port !== undefined && ranges.some(({ address }) => address < ram)) {
-      this.#session?.fail('memory-taken-away');
-      this.device.contextStopped(this.device.port.context);
-    }
-    done();
+    this.#memory.ended();
   }
 }

@@ -1,4 +1,5 @@
 import type { Host } from '../../host/host.js';
+import type { FaultPolicy } from '../../host/hypervisor/fault-log.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { isGroup, readMac } from '../../nic/demultiplexer.js';
@@ -9,6 +10,7 @@ import type { Discipline } from '../../scheduler/discipline.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
 import { Fingerprint, TRACE_EVENTS } from '../machine/fingerprint.js';
+import type { ShareChange } from '../machine/fluid-due.js';
 import { Machine, type MachineAssembly } from '../machine/machine.js';
 import type { CaptureStore } from '../machine/traffic.js';
 import type { Scenario } from '../scenario/schema.js';
@@ -30,7 +32,8 @@ export interface LiveObserver extends Pick<MachineAssembly, 'demandOf' | 'onChan
   readonly measured: (discipline: Discipline, direction: 'transmit' | 'receive') => Discipline;
   /** A real guest has this port now, or none. */
   readonly portChanged: (guest: LiveGuest, port: GuestPort | undefined) => void;
-  readonly weightChanged: (guest: LiveGuest, weight: number) => void;
+  /** A real guest has another share from now on: one field of it. */
+  readonly shareChanged: (guest: LiveGuest, change: ShareChange) => void;
 }
 
 /** What a live machine is made from. */
@@ -84,6 +87,7 @@ export class LiveMachine {
   readonly #readTable: HandlerId;
   readonly #reflect: HandlerId;
   readonly #stop: HandlerId;
+  readonly #memoryIsLate: HandlerId;
   // Frames on their way to the far end that it sends back to everyone.
   readonly #reflected: Uint8Array[] = [];
   #sessions = 0;
@@ -149,6 +153,7 @@ export class LiveMachine {
     this.#stop = kernel.register('live.context-stopped', (index, context) =>
       this.guests[index]?.device.contextStopped(storedContextId(context)),
     );
+    this.#memoryIsLate = kernel.register('live.memory-late', (index) => this.guests[index]?.memoryIsLate());
     this.guests = this.machine.attached.map((guest, index) => {
       const ram = rams[index];
       if (ram === undefined) throw new InvariantViolation(`${guest.name} has no RAM`);
@@ -157,6 +162,7 @@ export class LiveMachine {
         guest,
         ram,
         portChanged: (port) => this.#portChanged(live, port),
+        waitForMemory: (ns) => kernel.schedule(ns, this.#memoryIsLate, index),
       });
       return live;
     });
@@ -233,7 +239,26 @@ export class LiveMachine {
   setWeight(index: number, weight: number): void {
     const guest = this.#guest(index);
     guest.setWeight(weight);
-    this.#plan.observer?.weightChanged(guest, weight);
+    this.#plan.observer?.shareChanged(guest, { weight });
+  }
+
+  /** A guest has another upper limit from now on, bits per second, or none. */
+  setLimit(index: number, limitBps: number | undefined): void {
+    const guest = this.#guest(index);
+    guest.setLimit(limitBps);
+    this.#plan.observer?.shareChanged(guest, { limitBps: limitBps ?? null });
+  }
+
+  /** A guest has another priority from now on. */
+  setPriority(index: number, priority: number): void {
+    const guest = this.#guest(index);
+    guest.setPriority(priority);
+    this.#plan.observer?.shareChanged(guest, { priority });
+  }
+
+  /** What becomes of a guest that faults, from now on. */
+  setPolicy(policy: FaultPolicy): void {
+    this.host.hypervisor.setFaultPolicy(policy);
   }
 
   /** Whether a guest waits for the answer to its unmap, which our unit's report is the sign for. */

@@ -49,6 +49,7 @@ export function subjectPlan(
         `${name ?? 'guest'}.memoryMegabytes is ${memoryMegabytes}, expected at most ${MOST_MEGABYTES} for a real guest`,
       );
   }
+  if (protection === GUEST_DRIVEN) requireOwnIommus(scenario);
   return {
     scenario,
     directory,
@@ -57,4 +58,13 @@ export function subjectPlan(
     protection: liveProtectionOf(protection, scenario),
     makeDiscipline: disciplineOf(scenario, discipline),
   };
+}
+
+/** @throws ScenarioError for guests that have no IOMMU of their own. */
+function requireOwnIommus({ guests }: Scenario): void {
+  const emulated = guests.findIndex(({ attached }) => attached !== true);
+  if (emulated >= 0)
+    throw new ScenarioError(
+      `${guests[emulated]?.name ?? `guests[${emulated}]`}.attached is false, expected true under ${GUEST_DRIVEN}: only a real guest has an IOMMU of its own`,
+    );
 }

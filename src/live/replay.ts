@@ -1,5 +1,8 @@
+import { FAULT_POLICIES } from '../../host/hypervisor/fault-log.js';
 import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../nic/descriptor.js';
-import { MOST_WEIGHT } from '../../nic/management-page.js';
+import { MOST_LIMIT_BPS, MOST_WEIGHT } from '../../nic/management-page.js';
+import { PRIORITY_LEVELS } from '../../scheduler/disciplines/strict-priority.js';
+import { present } from '../../scheduler/present.js';
 import type { LiveMachine } from './live-machine.js';
 import { LOG_ENTRIES, SessionLogError } from './log/log-format.js';
 import type { LogEntry, SessionReader } from './log/session-reader.js';
@@ -128,6 +131,15 @@ export class Replay {
         case LOG_ENTRIES.weight:
           machine.setWeight(entry.first, entry.second);
           break;
+        case LOG_ENTRIES.limit:
+          machine.setLimit(entry.first, entry.second === 0 ? undefined : entry.second);
+          break;
+        case LOG_ENTRIES.priority:
+          machine.setPriority(entry.first, entry.second);
+          break;
+        case LOG_ENTRIES.policy:
+          machine.setPolicy(present(FAULT_POLICIES[entry.first]));
+          break;
         default:
           throw this.#departure('does nothing', 'a read of memory');
       }
@@ -145,10 +157,17 @@ export class Replay {
     } else if (kind === LOG_ENTRIES.run) {
       if (machine.kernel.nowNs + first > MOST_NS)
         throw refuse(`a step of ${first} ns`, `a session of at most ${MOST_NS} ns`);
+    } else if (kind === LOG_ENTRIES.policy) {
+      if (first >= FAULT_POLICIES.length)
+        throw refuse(`policy ${first}`, `one below ${FAULT_POLICIES.length}`);
     } else if (first >= machine.guests.length)
       throw refuse(`guest ${first}`, `one below ${machine.guests.length}`);
     if (kind === LOG_ENTRIES.weight && (second < 1 || second > MOST_WEIGHT))
       throw refuse(`a weight of ${second}`, `1 to ${MOST_WEIGHT}`);
+    if (kind === LOG_ENTRIES.limit && second > MOST_LIMIT_BPS)
+      throw refuse(`a limit of ${second} bit/s`, `0 to ${MOST_LIMIT_BPS}`);
+    if (kind === LOG_ENTRIES.priority && second >= PRIORITY_LEVELS)
+      throw refuse(`a priority of ${second}`, `0 to ${PRIORITY_LEVELS - 1}`);
   }
 
   /** What came of it; call when `advance` has said that there is no more. */

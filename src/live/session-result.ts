@@ -50,7 +50,7 @@ export function sessionMappings({ tallies, kernel, host }: LiveMachine): Mapping
 export function sessionGuests({ guests, tallies, kernel }: LiveMachine): SessionGuest[] {
   return guests.map((guest, index) => ({
     name: guest.name,
-    weight: guest.device.weight,
+    weight: guest.device.share.now.weight,
     attachments: guest.attachments,
     messages: guest.messages,
     // 0: a guest without a tally would be one that is not there.

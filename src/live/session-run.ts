@@ -20,6 +20,7 @@ import { checkLaws } from '../machine/run-laws.js';
 import type { GuestResult, RunResult } from '../machine/run-result.js';
 import { SentOverTime } from '../machine/sent-over-time.js';
 import { TimeSpan } from '../machine/time-span.js';
+import type { ChangeSpec } from '../scenario/schema.js';
 import type { LiveMachine, LiveObserver } from './live-machine.js';
 import type { SessionSubject } from './live-plan.js';
 import { SessionDue } from './session-due.js';
@@ -53,6 +54,8 @@ export class SessionRun {
   readonly #received = new TimeSpan();
   readonly #sentOverTime: SentOverTime;
   readonly #due: SessionDue;
+  /** What was changed of real guests' shares while the session went on. */
+  readonly #turned: ChangeSpec[] = [];
   readonly #pinned: { readonly atNs: number; readonly pages: number }[] = [];
   #transmitMeter: FairnessMeter | undefined;
   #receiveMeter: FairnessMeter | undefined;
@@ -189,8 +192,11 @@ export class SessionRun {
           if (owner === number) this.#numberOf[context] = undefined;
         if (port !== undefined) this.#opened(number, port);
       },
-      weightChanged: ({ name }, weight) =>
-        this.#due.changed(this.#number(name), { weight }, this.#measured.kernel.nowNs),
+      shareChanged: ({ name }, change) => {
+        const atNs = this.#measured.kernel.nowNs;
+        this.#turned.push({ atNs, guest: name, ...change });
+        this.#due.changed(this.#number(name), fluidChange(change), atNs);
+      },
     };
   }
 
@@ -247,7 +253,9 @@ export class SessionRun {
   #shares(endNs: number): WireShare[] {
     const { scenario, discipline } = this.#subject;
     const specs = this.#specs.map(({ spec }) => spec);
-    return this.#due.shares(fluidLinkOf(scenario, specs, discipline), endNs);
+    // A fluid link is as plain as what was changed allows.
+    const changes = [...(scenario.changes ?? []), ...this.#turned];
+    return this.#due.shares(fluidLinkOf({ ...scenario, changes }, specs, discipline), endNs);
   }
 
   #laws(...[transmit, receive]: [RunResult['receiveFairness'], RunResult['receiveFairness']]) {

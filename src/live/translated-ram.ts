@@ -53,6 +53,8 @@ export class TranslatedRam implements GuestMemory {
     if (range === undefined || !range.backed || (range.flags & access) === 0) return false;
     const within = address - Number(range.address);
     const left = Number(range.size) - within;
+    // From 2^53 on addresses are not exact.
+    if (within < 0 || left <= 0) return false;
     this.#at = Number(range.offset) + within;
     this.#bytes = Math.min(length, left);
     return this.#at + this.#bytes <= this.#ram.bytes;

@@ -59,8 +59,11 @@ export function fluidLinkOf(
   );
 }
 
+/** What changes of a guest's share while a run goes on. */
+export type ShareChange = Pick<ChangeSpec, 'weight' | 'limitBps' | 'priority'>;
+
 /** What a change of a scenario changes of a share: a limit of null lifts it. */
-export function fluidChange({ weight, limitBps, priority }: ChangeSpec): Partial<FluidShare> {
+export function fluidChange({ weight, limitBps, priority }: ShareChange): Partial<FluidShare> {
   return {
     ...(weight === undefined ? {} : { weight }),
     ...(limitBps === undefined ? {} : { limitBps: limitBps ?? Number.POSITIVE_INFINITY }),

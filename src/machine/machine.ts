@@ -134,7 +134,10 @@ export class Machine {
     this.kernel.checkInvariants();
     this.host.checkInvariants();
     this.partner.checkInvariants();
-    for (const guest of this.guests) guest.driver.checkInvariants();
+    for (const { client, driver } of this.guests) {
+      driver.checkInvariants();
+      client?.checkInvariants();
+    }
     this.balloon?.checkInvariants();
   }
 
@@ -274,7 +277,7 @@ export class Machine {
 const FRAMES_PER_MEGABYTE = 256;
 
 /** Sources of what the far end sends have ids above those of guests and below those of responders. */
-const INBOUND_IDS = 0x8000;
+export const INBOUND_IDS = 0x8000;
 
 /** Guests one by one, with their names. @throws ScenarioError when two have the same. */
 export function expandGuests(specs: readonly GuestSpec[]): NamedSpec[] {

@@ -109,6 +109,7 @@ export interface RunResult {
   readonly framesReceived: number;
   readonly bytesReceived: number;
   readonly wireBusyFraction: number;
+  /** Over all guests: of guests with different load it is the latency of none, so documents then have no values. */
   readonly latencyNs: {
     readonly transmit: LatencySummary | undefined;
     readonly receive: LatencySummary | undefined;

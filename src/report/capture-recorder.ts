@@ -1,5 +1,5 @@
 import { readMac } from '../../nic/demultiplexer.js';
-import type { LentFrame } from '../../nic/streams.js';
+import type { ControlFrameEvent, LentFrame } from '../../nic/streams.js';
 import { type ContextId, NO_CONTEXT } from '../../scheduler/branded.js';
 import type { Grant } from '../../scheduler/dma-scheduler.js';
 import type { Machine } from '../machine/machine.js';
@@ -18,6 +18,7 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
   /** Interfaces of guests behind a driver domain, by their addresses. */
   readonly #behind = new Map<number, number>();
   readonly #noContext: number;
+  #controlFrames = 0;
   readonly #grants = { wire: new GrantQueues(), inside: new GrantQueues(), receive: new GrantQueues() };
 
   /**
@@ -49,6 +50,7 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
       nic.innerGrants$.subscribe((grant) => this.#grants.inside.add(grant)),
       nic.receiveGrants$.subscribe((grant) => this.#grants.receive.add(grant)),
       nic.streams.lentFrames$.subscribe((frame) => this.#onFrame(frame)),
+      nic.streams.controlFrames$.subscribe((frame) => this.#onControl(frame)),
       nic.streams.drops$.subscribe(({ direction, context, reason, bytes }) => {
         if (reason === 'source-mac-spoofed' || reason === 'mac-control')
           this.#grantOf(direction, context, bytes, false);
@@ -94,7 +96,7 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
     const drops = counters.dropsOf(NO_CONTEXT);
     this.writer.interfaceStatistics(this.#noContext, {
       ...about,
-      receivedFrames: 0,
+      receivedFrames: this.#controlFrames,
       droppedFrames: sum(drops),
       ...comment(drops),
     });
@@ -148,6 +150,13 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
       context,
       bytes,
     );
+  }
+
+  #onControl({ direction, bytes, atNs }: ControlFrameEvent): void {
+    this.#controlFrames += 1;
+    const kept = Math.min(bytes.length, this.#snapBytes ?? bytes.length);
+    const about = { direction: direction === 'transmit' ? 'out' : 'in', comment: 'of the port' } as const;
+    this.writer.packet(this.#noContext, atNs, bytes, 0, bytes.length, about, kept);
   }
 
   #onFrame({ direction, context, buffer, offset, length, startNs, endNs, switched }: LentFrame): void {

@@ -3,6 +3,7 @@ import type { RunResult } from '../machine/run-result.js';
 import type { Scenario } from '../scenario/schema.js';
 import type { SeedStatistics } from './compare/seeds.js';
 import { type DocumentHead, jsonDocument } from './json-document.js';
+import { withoutPooledLatency } from './pooled-latency.js';
 
 /** What one call of `compare` or `run` found. */
 export interface RunDocument {
@@ -52,7 +53,7 @@ export function formatRunDocument(document: RunDocument): string {
     seed,
     scenario: { source, ...scenario },
     notes,
-    runs: results,
+    runs: results.map((run) => withoutPooledLatency(run, scenario.guests)),
     ...(attacks === undefined ? {} : { attacks }),
     ...(statistics === undefined ? {} : { statistics }),
   });

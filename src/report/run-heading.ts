@@ -9,6 +9,8 @@ export interface RunHeading {
   readonly seed: number;
   readonly warmUpNs: number;
   readonly durationNs: number;
+  /** What was run is a session of real guests that was recorded. */
+  readonly isSession?: boolean;
 }
 
 /** One line: which scenario, how long, which scheduler and seed. */

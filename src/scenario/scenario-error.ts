@@ -14,8 +14,18 @@ export function scenarioErrorOf(
   input: unknown,
   error: z.ZodError,
 ): ScenarioError {
-  const lines = error.issues.flatMap((issue) => linesOf(schema, input, issue));
+  const { issues } = error;
+  const lines = issues
+    .filter((issue) => !issues.some((other) => isTighter(other, issue)))
+    .flatMap((issue) => linesOf(schema, input, issue));
   return new ScenarioError(lines.map((line) => `${where}: ${line}`).join('\n'));
+}
+
+/** Whether a limit of the same field is said by the other issue already: a whole number has one of its own, 2^53 - 1. */
+function isTighter(other: z.core.$ZodIssue, issue: z.core.$ZodIssue): boolean {
+  if (other === issue || fieldName(other.path) !== fieldName(issue.path)) return false;
+  if (issue.code === 'too_big') return other.code === 'too_big' && other.maximum < issue.maximum;
+  return issue.code === 'too_small' && other.code === 'too_small' && other.minimum > issue.minimum;
 }
 
 function linesOf(schema: z.ZodType, input: unknown, issue: z.core.$ZodIssue): string[] {

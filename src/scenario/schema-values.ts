@@ -12,6 +12,8 @@ export const durationNs = z.int().min(1).max(MOST_DURATION_NS);
 export const instantNs = z.int().min(0).max(MOST_DURATION_NS);
 /** Length of a frame, without FCS. */
 export const frameBytes = z.int().min(MIN_FRAME_BYTES).max(MAX_FRAME_BYTES);
+/** The fastest wire of the card, bit/s. */
+const MOST_RATE_BPS = 8e11;
 /** A rate of frames, bit/s. */
-export const rateBps = z.int().min(1_000).max(400_000_000_000);
+export const rateBps = z.int().min(1_000).max(MOST_RATE_BPS);
 export const wireRateBps = rateBps.describe('Rate on the wire: preamble, FCS and gap count');

@@ -3,6 +3,7 @@ import { DEFAULT_DRIVER } from '../../guests/nic-driver.js';
 import { BUFFER_BYTES } from '../../guests/ring-buffers.js';
 import { COSTS, type CostName, MOST_COST_CYCLES } from '../../host/cpu/costs.js';
 import { DEFAULT_HOST } from '../../host/host.js';
+import { FAULT_POLICIES } from '../../host/hypervisor/fault-log.js';
 import { IOVA_ERA_NAMES } from '../../host/protection/iommu/iova-eras.js';
 import { MAX_FRAME_BYTES } from '../../nic/descriptor.js';
 import { MOST_WEIGHT } from '../../nic/management-page.js';
@@ -227,7 +228,7 @@ export const hostSchema = z.strictObject({
   hertz: z.number().min(1e6).max(1e11).optional().describe('Clock of each core'),
   costs: costsSchema.optional().describe('Cycles that an operation takes, by name; see below'),
   faultPolicy: z
-    .enum(['log', 'revoke', 'kill'])
+    .enum(FAULT_POLICIES)
     .optional()
     .describe('What becomes of a guest that broke a rule: `log` it, `revoke` its context, or `kill` it'),
 });

@@ -15,6 +15,7 @@ import {
   guestPhysicalAddress,
   type HostPhysicalAddress,
   hostPhysicalAddress,
+  type IoPageNumber,
   type IoVirtualAddress,
   identityAddress,
   ioVirtualAddress,
@@ -117,12 +118,13 @@ describe('kinds of addresses', () => {
 
   it('a guest is mapped at I/O virtual addresses', () => {
     type Map = Parameters<GuestSpace['map']>;
-    expectTypeOf<[IoVirtualAddress, PageNumber, number]>().toEqualTypeOf<Map>();
+    expectTypeOf<[IoPageNumber, PageNumber, number]>().toEqualTypeOf<Map>();
+    expectTypeOf<[IoVirtualAddress, PageNumber, number]>().not.toExtend<Map>();
     expectTypeOf<[GuestPhysicalAddress, PageNumber, number]>().not.toExtend<Map>();
     expectTypeOf<[HostPhysicalAddress, PageNumber, number]>().not.toExtend<Map>();
-    expectTypeOf<[IoVirtualAddress, HostPhysicalAddress, number]>().not.toExtend<Map>();
+    expectTypeOf<[IoPageNumber, HostPhysicalAddress, number]>().not.toExtend<Map>();
     const allocator = new IovaAllocator(0x1000, 0x8000);
-    expectTypeOf(allocator.allocate(1)).toEqualTypeOf<IoVirtualAddress>();
+    expectTypeOf(allocator.allocate(1)).toEqualTypeOf<IoPageNumber>();
     // @ts-expect-error a guest-physical address was never given out by the allocator
     allocator.free(guest, 1);
   });

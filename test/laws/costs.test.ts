@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { COSTS, type CostName, costTable } from '../../host/cpu/costs.js';
+import { COST_NAMES, COSTS, type CostName, costTable } from '../../host/cpu/costs.js';
 import { DriverDomain } from '../../host/protection/driver-domain/driver-domain.js';
 import { Iommu, type IommuOptions } from '../../host/protection/iommu/iommu.js';
+import { present } from '../../scheduler/present.js';
 import { checkScenario } from '../../src/scenario/load.js';
 import { approaches, type Plan } from '../arbitraries/scenarios.js';
 import { either } from '../support/whole.js';
@@ -71,9 +72,9 @@ function cycles(
   const charged = new Set<CostName>();
   const { processor } = host;
   const { chargeAccount } = processor;
-  processor.chargeAccount = (account, name, times) => {
-    if (times !== 0) charged.add(name);
-    chargeAccount.call(processor, account, name, times);
+  processor.chargeAccount = (account, cost, times) => {
+    if (times !== 0) charged.add(present(COST_NAMES[cost]));
+    chargeAccount.call(processor, account, cost, times);
   };
   run.call(law.machine, TRAFFIC_NS);
   // A mistake, a port that is closed and pages that are given back belong to the life of a machine too.

@@ -64,7 +64,10 @@ function run(plan: Clients, durationNs: number): RunResult {
 
 describe('requests', () => {
   laws.law('each is answered, lost or under way, at whichever client', clients, 8, (plan, substance) => {
-    const { guests } = run(plan, 1_000_000);
+    const { guests, laws: judged } = run(plan, 1_000_000);
+    // Every client counts its requests by outcome, and a run asks it whether they add up.
+    const law = judged.find(({ law: name }) => name === 'invariants');
+    expect(law?.held, law?.detail).toBe(true);
     const counts = guests.flatMap(({ requests }) => (requests === undefined ? [] : [requests]));
     expect(counts).toHaveLength(plan.outstanding.length);
     for (const [client, { sent, answered, lost }] of counts.entries()) {

@@ -223,3 +223,24 @@ describe('what a driver may not do', () => {
     lab.live.checkInvariants();
   });
 });
+
+describe('what a policy makes of a refused request', () => {
+  it.each(['log', 'revoke', 'kill'] as const)('%s', (faultPolicy) => {
+    const { lab, drivers } = cardLab({ protection: 'cdna', scenario: { host: { faultPolicy } } });
+    const [evil, victim] = drivers as [CardDriver, CardDriver];
+    for (const driver of drivers) driver.start();
+    expect(evil.post('transmit', [{ at: GUEST_BYTES + 0x200000, bytes: 94 }])).toBe(0);
+    lab.run();
+    // 80h: taken away, and not by the card.
+    expect([evil.page(PAGE.state), evil.page(PAGE.fault)]).toEqual(
+      faultPolicy === 'log' ? [1, 0] : [2, 0x80],
+    );
+    expect(evil.open()).toBe(
+      { log: RESULT.wrongState, revoke: RESULT.done, kill: RESULT.noContext }[faultPolicy],
+    );
+    expect(send(victim, 0x280000, ethernet(0x020000ffffff, MAC + 1, 'still here'))).toBe(1);
+    lab.run();
+    expect(victim.consumer('transmit')).toBe(1);
+    lab.live.checkInvariants();
+  });
+});

@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DescriptorReader } from '../../src/live/server/descriptor-reader.js';
 import { GuestSocket } from '../../src/live/server/guest-socket.js';
 import { ReceivedDescriptors } from '../../src/live/server/received-descriptors.js';
-import { SocketCalls } from '../../src/live/server/socket-calls.js';
+import { KOFFI_VERSION, SocketCalls } from '../../src/live/server/socket-calls.js';
 import { DescriptorNumbers } from '../../src/live/vfio-user/interrupt-descriptors.js';
 
 /** What the test itself calls of koffi: it sends what the server is to take. */
@@ -61,6 +61,22 @@ interface Arrived {
   readonly text: string;
   readonly descriptors: readonly number[];
 }
+
+it('without koffi iommu:guest is refused by name, with what to install in one line', () => {
+  const load = () => {
+    throw new Error('Cannot find module');
+  };
+  expect(() => new SocketCalls('protection is "iommu:guest"', load)).toThrow(
+    /^protection is "iommu:guest", which needs koffi to take interrupts' file descriptors; expected it to be installed: npm install koffi@3\.3\.4$/u,
+  );
+});
+
+it('the version that is named is the one of package.json', () => {
+  const { peerDependencies, devDependencies } = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  ) as Record<string, Record<string, string>>;
+  expect([peerDependencies?.koffi, devDependencies?.koffi]).toEqual([KOFFI_VERSION, KOFFI_VERSION]);
+});
 
 describe.skipIf(native === undefined)('file descriptors that come over a socket', () => {
   async function served(act: (client: Socket, arrived: Arrived[], events: string[]) => Promise<void>) {

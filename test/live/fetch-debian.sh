@@ -83,9 +83,22 @@ kernel_of() {
     depends linux-image-cloud-amd64 | sed -n 's/.*Depends: linux-image-//p' | head -1
 }
 
+# A program that starts the QEMU that was unpacked, with its own libraries and firmware.
+launcher() {
+  mkdir -p "$dir/bin"
+  cat > "$dir/bin/qemu-system-x86_64" <<'END'
+#!/bin/sh
+qemu=$(cd "$(dirname "$0")/../qemu" && pwd) || exit 1
+exec "$qemu/usr/lib64/ld-linux-x86-64.so.2" --library-path "$qemu/usr/lib/x86_64-linux-gnu" \
+  "$qemu/usr/bin/qemu-system-x86_64" -L "$qemu/usr/share/qemu" -L "$qemu/usr/share/seabios" "$@"
+END
+  chmod +x "$dir/bin/qemu-system-x86_64"
+}
+
 for part in $parts; do
   case $part in
-    qemu) [ -x "$dir/qemu/usr/bin/qemu-system-x86_64" ] || { release=trixie-backports; unpack trixie qemu qemu-system-x86; release=; } ;;
+    qemu) [ -x "$dir/qemu/usr/bin/qemu-system-x86_64" ] || { release=trixie-backports; unpack trixie qemu qemu-system-x86; release=; }
+      launcher ;;
     guest) [ -e "$dir/guest/usr/bin/iperf3" ] || unpack trixie guest iperf3 ethtool busybox-static ;;
     kernel) for suite in trixie bookworm; do [ -d "$dir/kernel-$suite/boot" ] || only "$suite" "kernel-$suite" "linux-image-$(kernel_of "$suite")"; done ;;
     headers) for suite in trixie bookworm; do [ -d "$dir/headers-$suite/usr/src" ] || unpack "$suite" "headers-$suite" "linux-headers-$(kernel_of "$suite")"; done ;;

@@ -83,7 +83,7 @@ describe('the files of a replay', () => {
     expect(text).toMatch(/^again: .*replay .*--out/mu);
     const document = JSON.parse(readFileSync(`${out}/replay.json`, 'utf8')) as Printed;
     expect(document).toEqual(await printed('replay', path));
-    expect(readFileSync(`${out}/replay.html`, 'utf8')).toContain('What did each guest get');
+    expect(readFileSync(`${out}/replay.html`, 'utf8')).toContain('A session of real guests under cdna');
     const { counters } = live.host.nic;
     const passed = counters.total('framesTransmitted') + counters.total('framesReceived');
     expect(framesOf(`${out}/cdna.pcapng`)).toBe(passed);

@@ -2,36 +2,17 @@ import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LiveMachine } from '../../src/live/live-machine.js';
-import { subjectPlan } from '../../src/live/live-plan.js';
 import { SessionReader } from '../../src/live/log/session-reader.js';
-import { Replay } from '../../src/live/replay.js';
-import { checkScenario } from '../../src/scenario/load.js';
 import { invoke } from '../src/cli/invoke.js';
 import { type Document, expectDescribed } from '../support/described.js';
 import { record } from './support/recorded-session.js';
+import { replayed } from './support/replayed.js';
 
 let folder = '';
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'cdna-replay-'));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-function replayed(path: string): { replay: Replay; machine: LiveMachine } {
-  const reader = new SessionReader(path);
-  const replay = new Replay(path, reader);
-  const machine = new LiveMachine({
-    ...subjectPlan({
-      ...reader.header,
-      scenario: checkScenario(reader.header.scenario),
-      captures: new Map(),
-    }),
-    makeRam: replay.makeRam,
-  });
-  while (replay.advance(machine, 10));
-  reader.close();
-  return { replay, machine };
-}
 
 describe('a recorded session', () => {
   it.each(['none', 'cdna', 'driver-domain', 'iommu:single-use', 'iommu:deferred', 'cdna+iommu'])(

@@ -3,9 +3,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { parseCapture } from '../../guests/capture/index.js';
-import { PROGRAM, type Started, start } from '../src/cli/spawned.js';
+import { PROGRAM, type Started, start as startAlone } from '../src/cli/spawned.js';
 import { frame, words } from './support/client.js';
 
 // Sockets have short names: 108 bytes on Linux (unix(7)).
@@ -21,6 +21,18 @@ writeFileSync(
     ],
   }),
 );
+
+const running: Started[] = [];
+// A test that fails leaves no server behind; one at a terminal ends with the terminal.
+afterEach(() => {
+  for (const { child } of running.splice(0)) child.kill('SIGKILL');
+});
+
+function start(...args: Parameters<typeof startAlone>): Started {
+  const started = startAlone(...args);
+  running.push(started);
+  return started;
+}
 
 /** Waits until the server has printed its command lines; where its socket and RAM of the guest red are. */
 async function ready({ child, said }: Started): Promise<{ readonly socket: string; readonly ram: string }> {

@@ -160,7 +160,7 @@ describe('memory that is unmapped', () => {
       lab.run();
       expect(owner.client.unmap(0, GUEST_BYTES)?.error).toBe(0);
       sender.send(0, 0x200000, ethernet(MAC, MAC + 1, 'LANDED', 94));
-      lab.run(5_000_000);
+      lab.run(200_000_000);
       expect(
         lab
           .ram(0)

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
+import { present } from '../../scheduler/present.js';
 import { either, runs } from '../support/whole.js';
 import { Card } from './support/card.js';
 import { frame, macOf } from './support/frames.js';
@@ -72,6 +73,55 @@ describe('frames between contexts', () => {
       ),
       { numRuns: runs(10) },
     );
+  });
+
+  // 7.1 and 35 Gb/s: its 64 descriptors last for less than a fetch takes, and the others had the exit meanwhile.
+  it('have equal shares whatever their sizes, as long as their rings hold more than the card can', () => {
+    for (const [small, large] of [
+      [60, 1514],
+      [60, 9018],
+      [590, 1514],
+    ] as const) {
+      const senders: Sender[] = [
+        { frameBytes: small, weight: 1, to: [2] },
+        { frameBytes: large, weight: 1, to: [2] },
+        { frameBytes: 60, weight: 1, to: ['wire'] },
+      ];
+      const rings = new FullRings(senders);
+      rings.run(MS / 2);
+      const before = rings.insideBytes.slice();
+      rings.run(MS);
+      rings.nic.checkInvariants();
+      const got = rings.insideBytes.map((bytes, context) => bytes - (before[context] ?? 0)).slice(0, 2);
+      expect(jain(got, senders.slice(0, 2)), `${small} and ${large}`).toBeGreaterThan(0.999);
+      expect(got.reduce((sum, bytes) => sum + bytes, 0) * 8).toBeGreaterThan(30 * MS);
+    }
+  });
+
+  it('do not wait for a guest that posts a frame at a time: it gets less, and slows no one', () => {
+    const card = new Card({ contexts: 3 }, 1 << 22);
+    card.manage(M_SWITCHING, 1);
+    const [late, busy, to] = [0, 1, 2].map((context) => new Guest(card, context, { slotsLog2: 6 }));
+    if (late === undefined || busy === undefined || to === undefined) throw new Error('a guest is missing');
+    const ringOf = (context: number) => present(card.nic.contexts[context]).transmit;
+    const count = { late: 0, busy: 0 };
+    card.nic.innerGrants$.subscribe(({ context }) => {
+      if (context === 0) count.late += 1;
+      else count.busy += 1;
+    });
+    const again = card.kernel.register('test.post', (step) => {
+      while (busy.txProducer - ringOf(1).consumer < 64) busy.post(frame(1514, to.mac, busy.mac));
+      busy.ring();
+      // Each frame comes while the one before it is on its way: whenever it is granted one, the next is posted and not here.
+      if (step % 14 === 0 && late.txProducer - ringOf(0).consumer < 64)
+        late.send(frame(60, to.mac, late.mac));
+      if (card.kernel.nowNs < MS) card.kernel.post(50, again, step + 1);
+    });
+    card.kernel.post(0, again, 0);
+    card.run(MS);
+    expect(count.late).toBeGreaterThan(100);
+    // 40 Gb/s of 1,514 bytes are 3,300 frames in a millisecond.
+    expect(count.busy).toBeGreaterThan(3300);
   });
 
   it('share the inner exit by weight', () => {

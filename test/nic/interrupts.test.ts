@@ -191,6 +191,26 @@ describe('completions', () => {
     }
   });
 
+  // A ring shorter than COALESCE_FRAMES slept until the timer: its guest could post nothing more before that.
+  it('of half a ring are told although more would have to gather: none of them is told later than that', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 5 }), (slotsLog2) => {
+        const card = new Card();
+        card.attachVectors();
+        const guest = new Guest(card, 0, { slotsLog2 });
+        const seen = listen(card, guest);
+        guest.mailbox(COALESCE_FRAMES, 65_535);
+        guest.mailbox(COALESCE_NS, 1e9);
+        for (let slot = 0; slot < 2 ** slotsLog2; slot += 1) guest.post(frame(60));
+        guest.ring();
+        card.run(1_000_000);
+        expect(seen[0]).toBe(2 ** (slotsLog2 - 1));
+        expect(seen.at(-1)).toBe(2 ** slotsLog2);
+      }),
+      { numRuns: runs(20) },
+    );
+  });
+
   it('do not lose their hurry to a write-back that is under way', () => {
     const card = new Card({ interruptGapNs: 0 });
     card.attachVectors();

@@ -11,9 +11,20 @@ export function storedText(path: string): string {
   return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 }
 
+const schemas = new Map<DocumentPath, z.ZodType>();
+
+/** A schema of the project; making it takes longer than most documents take to be held to it. */
+function schemaAt(path: DocumentPath): z.ZodType {
+  const known = schemas.get(path);
+  if (known !== undefined) return known;
+  const made = z.fromJSONSchema(JSON.parse(storedText(path)) as Parameters<typeof z.fromJSONSchema>[0]);
+  schemas.set(path, made);
+  return made;
+}
+
 /** The document is what the schema says; of another format, without a key, or with a wrong value in it it is not. */
 export function expectDescribed(path: DocumentPath, document: Document, wrong: Document): void {
-  const schema = z.fromJSONSchema(JSON.parse(storedText(path)) as Parameters<typeof z.fromJSONSchema>[0]);
+  const schema = schemaAt(path);
   expect(schema.safeParse(document).error?.issues.slice(0, 3)).toBeUndefined();
   expect(schema.safeParse({ ...document, format: 1 }).success).toBe(false);
   const { version: _version, ...lacking } = document;

@@ -37,14 +37,25 @@ export interface LabPosition {
   readonly activity: string;
 }
 
-/** The lab in a real browser, as one file from disk. */
+/** How the page is looked at. */
+export interface LabView {
+  /** Whether the reader wants no motion; then the machine does not start by itself. */
+  readonly stillness?: boolean;
+  readonly width?: number;
+  readonly height?: number;
+  readonly scheme?: 'light' | 'dark';
+  /** What is there once the page is. */
+  readonly waitsFor?: string;
+}
+
+/** The lab in a real browser: as one file from disk, or from a server. */
 export class LabPage {
   readonly page: Page;
   /** What went wrong in the page, and requests that left it: none is expected. */
   readonly problems: string[] = [];
   readonly #browser: Browser;
 
-  private constructor(browser: Browser, page: Page) {
+  private constructor(browser: Browser, page: Page, home: RegExp) {
     this.#browser = browser;
     this.page = page;
     page.on('pageerror', ({ message, stack }) => this.problems.push(stack ?? message));
@@ -52,17 +63,28 @@ export class LabPage {
       if (line.type() === 'error') this.problems.push(line.text());
     });
     page.on('request', (request) => {
-      if (!/^(file|blob|data):/u.test(request.url())) this.problems.push(`request of ${request.url()}`);
+      if (!home.test(request.url())) this.problems.push(`request of ${request.url()}`);
     });
   }
 
   /**
    * @param hash what stands in the address behind the name of the page
-   * @param stillness whether the reader wants no motion; then the machine does not start by itself
    */
-  static async open(
-    hash = '',
-    { stillness = true, width = 1440, height = 1000, scheme = 'light' as 'light' | 'dark' } = {},
+  static open(hash = '', view: LabView = {}): Promise<LabPage> {
+    const address = `${pathToFileURL(join(builtLab(), 'lab.html')).href}${hash}`;
+    return LabPage.#show(address, /^(file|blob|data):/u, view);
+  }
+
+  /** The page as a server of this host serves it. */
+  static at(address: string, view: LabView = {}): Promise<LabPage> {
+    const { host } = new URL(address);
+    return LabPage.#show(address, new RegExp(`^((blob|data):|(http|ws)://${host}/)`, 'u'), view);
+  }
+
+  static async #show(
+    address: string,
+    home: RegExp,
+    { stillness = true, width = 1440, height = 1000, scheme = 'light', waitsFor = '.domain' }: LabView,
   ): Promise<LabPage> {
     const executablePath = findChromium() ?? '';
     const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
@@ -72,9 +94,9 @@ export class LabPage {
       reducedMotion: stillness ? 'reduce' : 'no-preference',
       acceptDownloads: true,
     });
-    const lab = new LabPage(browser, page);
-    await page.goto(`${pathToFileURL(join(builtLab(), 'lab.html')).href}${hash}`);
-    await page.locator('.domain').first().waitFor();
+    const lab = new LabPage(browser, page, home);
+    await page.goto(address);
+    await page.locator(waitsFor).first().waitFor();
     return lab;
   }
 

@@ -2,6 +2,8 @@ import {
   addressAfter,
   type HostPhysicalAddress,
   hostPhysicalAddress,
+  ioPageNumber,
+  ioPageOf,
   ioVirtualAddress,
   type RequesterId,
   requesterId,
@@ -136,7 +138,7 @@ export class CommandBuffer extends CommandRing {
         this.#onInterruptTableInvalidated(undefined);
         return (
           sink.invalidateContexts('global', 0, requesterId(0), 0) +
-          sink.invalidateIotlb('global', 0, ioVirtualAddress(0), 0, false)
+          sink.invalidateIotlb('global', 0, ioPageNumber(0), 0, false)
         );
       default:
         return ILLEGAL;
@@ -147,9 +149,9 @@ export class CommandBuffer extends CommandRing {
     const { sink } = this;
     const bits = rangeBits(word2, word3);
     const leafOnly = (word2 & PAGES.PDE) === 0;
-    if (bits === ALL_BITS) return sink.invalidateIotlb('domain', domainId, ioVirtualAddress(0), 0, leafOnly);
-    const start = ioVirtualAddress(rangeStart(word2, word3, bits));
-    return sink.invalidateIotlb('page', domainId, start, pageSize(bits - 12), leafOnly);
+    if (bits === ALL_BITS) return sink.invalidateIotlb('domain', domainId, ioPageNumber(0), 0, leafOnly);
+    const first = ioPageOf(ioVirtualAddress(rangeStart(word2, word3, bits)));
+    return sink.invalidateIotlb('page', domainId, first, pageSize(bits - 12), leafOnly);
   }
 
   protected override finish(): boolean {

@@ -1,5 +1,5 @@
 import { requesterId as asRequesterId, type RequesterId } from '../../../nic/addresses.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import type { ContextGranularity } from '../invalidation-sink.js';
 import { ENTRY_WORDS } from '../table-walker.js';
 import type { Replacement } from './parameters.js';
@@ -55,7 +55,7 @@ export class ContextCache {
   }
 
   domain(slot: CacheSlot): number {
-    return present(this.#domain[slot]);
+    return this.#domain[slot] ?? absent();
   }
 
   /** Whether the entry settles every request by itself: it passes through, or it is not present (caching mode). */
@@ -66,7 +66,7 @@ export class ContextCache {
   /** Copies the entry of a slot. */
   load(slot: CacheSlot, into: Uint32Array): void {
     for (let word = 0; word < ENTRY_WORDS; word += 1)
-      into[word] = present(this.#words[slot * ENTRY_WORDS + word]);
+      into[word] = this.#words[slot * ENTRY_WORDS + word] ?? absent();
   }
 
   insert(requesterId: RequesterId, domainId: number, decided: boolean, words: Uint32Array): void {
@@ -74,7 +74,8 @@ export class ContextCache {
     this.#requester[slot] = requesterId;
     this.#domain[slot] = domainId;
     this.#decided[slot] = decided ? 1 : 0;
-    this.#words.set(words, slot * ENTRY_WORDS);
+    for (let word = 0; word < ENTRY_WORDS; word += 1)
+      this.#words[slot * ENTRY_WORDS + word] = words[word] ?? absent();
   }
 
   /** @param functionMask low function bits of the requester to ignore, 0..3 (granularity `device`) */
@@ -91,8 +92,8 @@ export class ContextCache {
     for (let index = 0; index < this.#tags.entries; index += 1) {
       const slot = cacheSlot(index);
       if (!this.#tags.holds(slot)) continue;
-      const domain = present(this.#domain[slot]);
-      const requester = asRequesterId(present(this.#requester[slot]));
+      const domain = this.#domain[slot] ?? absent();
+      const requester = asRequesterId(this.#requester[slot] ?? absent());
       if (coversContext(granularity, domainId, requesterId, functionMask, domain, requester))
         this.#tags.removeSlot(slot);
     }

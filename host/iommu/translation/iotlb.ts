@@ -1,10 +1,6 @@
-import {
-  type HostPhysicalAddress,
-  hostPhysicalAddress,
-  type IoVirtualAddress,
-} from '../../../nic/addresses.js';
-import { present } from '../../../scheduler/present.js';
-import { pageIndex } from '../page-arithmetic.js';
+import { type HostPhysicalAddress, hostPhysicalAddress, type IoPageNumber } from '../../../nic/addresses.js';
+import { absent } from '../../../scheduler/present.js';
+import { indexOfPage } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 import { type CacheSlot, NO_SLOT, TagStore } from './tag-store.js';
 
@@ -44,12 +40,12 @@ export class Iotlb {
     return this.#foundBits;
   }
 
-  /** The slot that translates `iova`, or NO_SLOT. */
-  find(domain: number, iova: IoVirtualAddress): CacheSlot {
+  /** The slot that translates a page of 4 KB, or NO_SLOT. */
+  find(domain: number, page: IoPageNumber): CacheSlot {
     for (let index = 0; index < MAX_PAGE_BITS; index += 1) {
-      const bits = present(this.#sizes[index]);
+      const bits = this.#sizes[index] ?? absent();
       if (bits === 0) return NO_SLOT;
-      const slot = this.#tags.find(domain, bits, pageIndex(iova, bits));
+      const slot = this.#tags.find(domain, bits, indexOfPage(page, bits));
       if (slot >= 0) {
         this.#foundBits = bits;
         return slot;
@@ -60,7 +56,7 @@ export class Iotlb {
 
   /** Whether a slot's page may be read (or written). */
   permits(slot: CacheSlot, write: boolean): boolean {
-    return (present(this.#permissions[slot]) & (write ? WRITE : READ)) !== 0;
+    return ((this.#permissions[slot] ?? absent()) & (write ? WRITE : READ)) !== 0;
   }
 
   /** Whether a slot says that nothing is mapped: caching mode only. */
@@ -70,20 +66,20 @@ export class Iotlb {
 
   /** Physical address at which a slot's page starts. */
   physical(slot: CacheSlot): HostPhysicalAddress {
-    return hostPhysicalAddress(present(this.#physical[slot]));
+    return hostPhysicalAddress(this.#physical[slot] ?? absent());
   }
 
   /** Holds a translation, or with neither right that there is none; one of the same page is replaced. */
   insert(
     domain: number,
     pageBits: number,
-    iova: IoVirtualAddress,
+    page: IoPageNumber,
     physical: HostPhysicalAddress,
     read: boolean,
     write: boolean,
   ): void {
     this.#noteSize(pageBits);
-    const slot = this.#tags.insert(domain, pageBits, pageIndex(iova, pageBits));
+    const slot = this.#tags.insert(domain, pageBits, indexOfPage(page, pageBits));
     this.#physical[slot] = physical;
     this.#permissions[slot] = (read ? READ : 0) | (write ? WRITE : 0);
   }
@@ -96,9 +92,9 @@ export class Iotlb {
     this.#tags.removeDomain(domain);
   }
 
-  /** Drops every translation of a domain that covers a byte of [address, end), whatever its page size. */
-  removeRange(domain: number, address: IoVirtualAddress, end: number): void {
-    this.#tags.removeRange(domain, address, end);
+  /** Drops every translation of a domain that covers one of the 4 KB pages in [start, end), whatever its size. */
+  removeRange(domain: number, start: IoPageNumber, end: number): void {
+    this.#tags.removeRange(domain, start, end);
   }
 
   checkInvariants(): void {
@@ -108,7 +104,7 @@ export class Iotlb {
   #noteSize(pageBits: number): void {
     let carried = pageBits;
     for (let index = 0; index < MAX_PAGE_BITS; index += 1) {
-      const held = present(this.#sizes[index]);
+      const held = this.#sizes[index] ?? absent();
       if (held === carried) return;
       if (held === 0 || held > carried) {
         this.#sizes[index] = carried;

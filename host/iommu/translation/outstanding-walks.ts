@@ -2,17 +2,21 @@ import {
   requesterId as asRequesterId,
   type HostPhysicalAddress,
   hostPhysicalAddress,
+  type IoPageNumber,
   type IoVirtualAddress,
-  ioVirtualAddress,
+  ioPageNumber,
+  PAGE_BYTES,
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import type { ContextGranularity } from '../invalidation-sink.js';
-import { pageSize, pageStart } from '../page-arithmetic.js';
+import { indexOfPage, pageSize } from '../page-arithmetic.js';
 import { ENTRY_WORDS, MAX_WALK_LEVELS } from '../table-walker.js';
 import { coversContext } from './context-cache.js';
 
+/** Log2 of the bytes of the pages that are counted. */
+const SMALL_PAGE_BITS = 12;
 const READ = 1;
 const WRITE = 2;
 /** What the end of a walk may put into the caches. */
@@ -24,7 +28,8 @@ const FILL_PAGE = 4;
 export interface EndedWalk {
   requesterId: RequesterId;
   domainId: number;
-  iova: IoVirtualAddress;
+  /** The 4 KB page of the request. */
+  page: IoPageNumber;
   pageBits: number;
   physical: HostPhysicalAddress;
   /** Neither: there is no such page (caching mode). */
@@ -48,7 +53,7 @@ export function emptyWalk(): EndedWalk {
   return {
     requesterId: asRequesterId(0),
     domainId: 0,
-    iova: ioVirtualAddress(0),
+    page: ioPageNumber(0),
     pageBits: 0,
     physical: hostPhysicalAddress(0),
     read: false,
@@ -75,11 +80,11 @@ export class OutstandingWalks {
   #order: Int32Array;
   #count = 0;
   #endsAtNs: Float64Array;
-  /** The page: first byte, and the one after the last. */
+  /** The page, in pages of 4 KB: the first, and the one after the last. */
   #from: Float64Array;
   #to: Float64Array;
   #physical: Float64Array;
-  #iova: Float64Array;
+  #page: Float64Array;
   #requester: Int32Array;
   #domain: Int32Array;
   #permissions: Uint8Array;
@@ -100,7 +105,7 @@ export class OutstandingWalks {
     this.#from = new Float64Array(initialCapacity);
     this.#to = new Float64Array(initialCapacity);
     this.#physical = new Float64Array(initialCapacity);
-    this.#iova = new Float64Array(initialCapacity);
+    this.#page = new Float64Array(initialCapacity);
     this.#requester = new Int32Array(initialCapacity);
     this.#domain = new Int32Array(initialCapacity);
     this.#permissions = new Uint8Array(initialCapacity);
@@ -120,28 +125,30 @@ export class OutstandingWalks {
 
   /** End of the walk that ends next, ns, or Infinity. */
   get nextEndNs(): number {
-    return this.#count > 0 ? present(this.#endsAtNs[present(this.#order[0])]) : Number.POSITIVE_INFINITY;
+    return this.#count > 0
+      ? (this.#endsAtNs[this.#order[0] ?? absent()] ?? absent())
+      : Number.POSITIVE_INFINITY;
   }
 
   /** Notes a walk. One that failed (`fillsPage` false) is kept for the pointers that it read, and is never shared. */
   add(endNs: number, walk: EndedWalk): void {
     if (this.#count === this.#order.length) this.#grow();
-    const row = present(this.#order[this.#count]);
+    const row = this.#order[this.#count] ?? absent();
     let at = this.#count;
-    while (at > 0 && present(this.#endsAtNs[present(this.#order[at - 1])]) > endNs) {
-      this.#order[at] = present(this.#order[at - 1]);
+    while (at > 0 && (this.#endsAtNs[this.#order[at - 1] ?? absent()] ?? absent()) > endNs) {
+      this.#order[at] = this.#order[at - 1] ?? absent();
       at -= 1;
     }
     this.#order[at] = row;
     this.#count += 1;
-    const span = pageSize(walk.pageBits);
-    const from = pageStart(walk.iova, walk.pageBits);
+    const span = pageSize(walk.pageBits - SMALL_PAGE_BITS);
+    const from = indexOfPage(walk.page, walk.pageBits) * span;
     this.#pageBits[row] = walk.pageBits;
     this.#endsAtNs[row] = endNs;
     this.#from[row] = from;
     this.#to[row] = from + span;
     this.#physical[row] = walk.physical;
-    this.#iova[row] = walk.iova;
+    this.#page[row] = walk.page;
     this.#requester[row] = walk.requesterId;
     this.#domain[row] = walk.domainId;
     this.#permissions[row] = (walk.read ? READ : 0) | (walk.write ? WRITE : 0);
@@ -151,26 +158,28 @@ export class OutstandingWalks {
       (walk.fillsPage ? FILL_PAGE : 0);
     this.#levels[row] = walk.levels;
     this.#entryDecides[row] = walk.entryDecides ? 1 : 0;
-    this.#entry.set(walk.entry, row * ENTRY_WORDS);
+    // So few words that a call of set takes longer than they do.
+    for (let word = 0; word < ENTRY_WORDS; word += 1)
+      this.#entry[row * ENTRY_WORDS + word] = walk.entry[word] ?? absent();
     for (let step = 0; step < walk.levels; step += 1) {
       const at = row * MAX_WALK_LEVELS + step;
-      this.#tableAddress[at] = present(walk.tableAddress[step]);
-      this.#tableLevel[at] = present(walk.tableLevel[step]);
-      this.#tableRights[at] = present(walk.tableRights[step]);
+      this.#tableAddress[at] = walk.tableAddress[step] ?? absent();
+      this.#tableLevel[at] = walk.tableLevel[step] ?? absent();
+      this.#tableRights[at] = walk.tableRights[step] ?? absent();
     }
   }
 
   /**
-   * A walk of the page of `iova` that this request may wait for, or -1. `domainId` is -1 if it is not known yet: then
+   * A walk of the page of a 4 KB page that this request may wait for, or -1. `domainId` is -1 if it is not known yet: then
    * the walk must be of the requester itself, and its entry still counts.
    */
-  find(requesterId: RequesterId, domainId: number, iova: IoVirtualAddress, write: boolean): number {
+  find(requesterId: RequesterId, domainId: number, page: IoPageNumber, write: boolean): number {
     const needed = write ? WRITE : READ;
     for (let index = 0; index < this.#count; index += 1) {
-      const row = present(this.#order[index]);
-      if (present(this.#from[row]) > iova || present(this.#to[row]) <= iova) continue;
-      const fills = present(this.#fills[row]);
-      if ((fills & FILL_PAGE) === 0 || (present(this.#permissions[row]) & needed) === 0) continue;
+      const row = this.#order[index] ?? absent();
+      if ((this.#from[row] ?? absent()) > page || (this.#to[row] ?? absent()) <= page) continue;
+      const fills = this.#fills[row] ?? absent();
+      if ((fills & FILL_PAGE) === 0 || ((this.#permissions[row] ?? absent()) & needed) === 0) continue;
       const shares =
         domainId >= 0
           ? this.#domain[row] === domainId
@@ -181,40 +190,43 @@ export class OutstandingWalks {
   }
 
   endNs(row: number): number {
-    return present(this.#endsAtNs[row]);
+    return this.#endsAtNs[row] ?? absent();
   }
 
   /** Where `iova` goes, by the walk in `row`. */
   physical(row: number, iova: IoVirtualAddress): HostPhysicalAddress {
-    return hostPhysicalAddress(present(this.#physical[row]) + (iova - present(this.#from[row])));
+    return hostPhysicalAddress(
+      (this.#physical[row] ?? absent()) + (iova - (this.#from[row] ?? absent()) * PAGE_BYTES),
+    );
   }
 
   /** Takes the walk that ends next out, into `ended`, which is overwritten. There must be one. */
   takeEnded(): EndedWalk {
-    const row = present(this.#order[0]);
+    const row = this.#order[0] ?? absent();
     this.#count -= 1;
     // As many as there are walkers at the most: too few for a call of copyWithin to pay.
-    for (let index = 0; index < this.#count; index += 1) this.#order[index] = present(this.#order[index + 1]);
+    for (let index = 0; index < this.#count; index += 1)
+      this.#order[index] = this.#order[index + 1] ?? absent();
     this.#order[this.#count] = row;
-    const fills = present(this.#fills[row]);
-    const permissions = present(this.#permissions[row]);
+    const fills = this.#fills[row] ?? absent();
+    const permissions = this.#permissions[row] ?? absent();
     const { ended } = this;
-    ended.requesterId = asRequesterId(present(this.#requester[row]));
-    ended.domainId = present(this.#domain[row]);
-    ended.iova = ioVirtualAddress(present(this.#iova[row]));
-    ended.pageBits = present(this.#pageBits[row]);
-    ended.physical = hostPhysicalAddress(present(this.#physical[row]));
+    ended.requesterId = asRequesterId(this.#requester[row] ?? absent());
+    ended.domainId = this.#domain[row] ?? absent();
+    ended.page = ioPageNumber(this.#page[row] ?? absent());
+    ended.pageBits = this.#pageBits[row] ?? absent();
+    ended.physical = hostPhysicalAddress(this.#physical[row] ?? absent());
     ended.read = (permissions & READ) !== 0;
     ended.write = (permissions & WRITE) !== 0;
     ended.entryDecides = this.#entryDecides[row] === 1;
     for (let word = 0; word < ENTRY_WORDS; word += 1)
-      ended.entry[word] = present(this.#entry[row * ENTRY_WORDS + word]);
-    ended.levels = present(this.#levels[row]);
+      ended.entry[word] = this.#entry[row * ENTRY_WORDS + word] ?? absent();
+    ended.levels = this.#levels[row] ?? absent();
     for (let step = 0; step < ended.levels; step += 1) {
       const at = row * MAX_WALK_LEVELS + step;
-      ended.tableAddress[step] = present(this.#tableAddress[at]);
-      ended.tableLevel[step] = present(this.#tableLevel[at]);
-      ended.tableRights[step] = present(this.#tableRights[at]);
+      ended.tableAddress[step] = this.#tableAddress[at] ?? absent();
+      ended.tableLevel[step] = this.#tableLevel[at] ?? absent();
+      ended.tableRights[step] = this.#tableRights[at] ?? absent();
     }
     ended.fillsContext = (fills & FILL_CONTEXT) !== 0;
     ended.fillsPointers = (fills & FILL_POINTERS) !== 0;
@@ -223,16 +235,16 @@ export class OutstandingWalks {
   }
 
   /**
-   * An invalidation of a domain (-1: of all) in [address, end): what walks of it have found is neither cached nor
+   * An invalidation of a domain (-1: of all) in the pages [start, end): what walks of it have found is neither cached nor
    * shared, nor are their pointers cached unless `leafOnly`.
    */
-  discard(domainId: number, address: IoVirtualAddress, end: number, leafOnly: boolean): void {
+  discard(domainId: number, start: IoPageNumber, end: number, leafOnly: boolean): void {
     const kept = leafOnly ? ~FILL_PAGE : ~(FILL_PAGE | FILL_POINTERS);
     for (let index = 0; index < this.#count; index += 1) {
-      const row = present(this.#order[index]);
+      const row = this.#order[index] ?? absent();
       if (domainId >= 0 && this.#domain[row] !== domainId) continue;
-      if (present(this.#from[row]) >= end || present(this.#to[row]) <= address) continue;
-      this.#fills[row] = present(this.#fills[row]) & kept;
+      if ((this.#from[row] ?? absent()) >= end || (this.#to[row] ?? absent()) <= start) continue;
+      this.#fills[row] = (this.#fills[row] ?? absent()) & kept;
     }
   }
 
@@ -244,11 +256,11 @@ export class OutstandingWalks {
     functionMask: number,
   ): void {
     for (let index = 0; index < this.#count; index += 1) {
-      const row = present(this.#order[index]);
-      const domain = present(this.#domain[row]);
-      const requester = asRequesterId(present(this.#requester[row]));
+      const row = this.#order[index] ?? absent();
+      const domain = this.#domain[row] ?? absent();
+      const requester = asRequesterId(this.#requester[row] ?? absent());
       if (!coversContext(granularity, domainId, requesterId, functionMask, domain, requester)) continue;
-      this.#fills[row] = present(this.#fills[row]) & ~FILL_CONTEXT;
+      this.#fills[row] = (this.#fills[row] ?? absent()) & ~FILL_CONTEXT;
     }
   }
 
@@ -256,7 +268,7 @@ export class OutstandingWalks {
     if (new Set(this.#order).size !== this.#order.length)
       throw new InvariantViolation('a row of a walk is lost');
     for (let index = 1; index < this.#count; index += 1) {
-      if (this.endNs(present(this.#order[index - 1])) > this.endNs(present(this.#order[index]))) {
+      if (this.endNs(this.#order[index - 1] ?? absent()) > this.endNs(this.#order[index] ?? absent())) {
         throw new InvariantViolation('walks are out of order');
       }
     }
@@ -276,7 +288,7 @@ export class OutstandingWalks {
     this.#from = wider(this.#from, new Float64Array(capacity));
     this.#to = wider(this.#to, new Float64Array(capacity));
     this.#physical = wider(this.#physical, new Float64Array(capacity));
-    this.#iova = wider(this.#iova, new Float64Array(capacity));
+    this.#page = wider(this.#page, new Float64Array(capacity));
     this.#requester = wider(this.#requester, new Int32Array(capacity));
     this.#domain = wider(this.#domain, new Int32Array(capacity));
     this.#permissions = wider(this.#permissions, new Uint8Array(capacity));

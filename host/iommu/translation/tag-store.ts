@@ -1,11 +1,11 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
-import type { IoVirtualAddress } from '../../../nic/addresses.js';
+import type { IoPageNumber } from '../../../nic/addresses.js';
 import type { Branded } from '../../../scheduler/branded.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import { powerOfTwoFrom } from '../../../scheduler/whole-logarithm.js';
-import { pageIndex, pageSize } from '../page-arithmetic.js';
+import { indexOfPage, pageIndex } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 
 /** Number of a slot of a cache. Each cache has its own. */
@@ -93,11 +93,11 @@ export class TagStore {
     this.#page[slot] = page;
     this.#stamp[slot] = this.#tick();
     const bucket = this.#bucket(domain, bits, page);
-    this.#next[slot] = present(this.#heads[bucket]);
+    this.#next[slot] = this.#heads[bucket] ?? absent();
     this.#heads[bucket] = slot;
-    this.#filledWays[set] = present(this.#filledWays[set]) + 1;
+    this.#filledWays[set] = (this.#filledWays[set] ?? absent()) + 1;
     if (this.#ofSize[bits] === 0 && !this.#sizes.includes(bits)) this.#sizes.push(bits);
-    this.#ofSize[bits] = present(this.#ofSize[bits]) + 1;
+    this.#ofSize[bits] = (this.#ofSize[bits] ?? absent()) + 1;
     this.#size += 1;
     return slot;
   }
@@ -109,9 +109,9 @@ export class TagStore {
 
   removeSlot(slot: CacheSlot): void {
     if (!this.holds(slot)) return;
-    const page = present(this.#page[slot]);
-    const bits = present(this.#bits[slot]);
-    const bucket = this.#bucket(present(this.#domain[slot]), bits, page);
+    const page = this.#page[slot] ?? absent();
+    const bits = this.#bits[slot] ?? absent();
+    const bucket = this.#bucket(this.#domain[slot] ?? absent(), bits, page);
     const after = this.#after(slot);
     let at = this.#first(bucket);
     if (at === slot) {
@@ -122,8 +122,8 @@ export class TagStore {
     }
     this.#bits[slot] = EMPTY;
     const set = this.#setOf(page);
-    this.#filledWays[set] = present(this.#filledWays[set]) - 1;
-    this.#ofSize[bits] = present(this.#ofSize[bits]) - 1;
+    this.#filledWays[set] = (this.#filledWays[set] ?? absent()) - 1;
+    this.#ofSize[bits] = (this.#ofSize[bits] ?? absent()) - 1;
     this.#size -= 1;
   }
 
@@ -142,17 +142,16 @@ export class TagStore {
     }
   }
 
-  /** Drops every tag of a domain whose page has a byte in [address, end). */
-  removeRange(domain: number, address: IoVirtualAddress, end: number): void {
+  /** Drops every tag of a domain whose page has one of the 4 KB pages in [start, end). */
+  removeRange(domain: number, start: IoPageNumber, end: number): void {
     let left = this.#size;
     for (let index = 0; left > 0; index += 1) {
-      const bits = present(this.#sizes[index]);
-      const held = present(this.#ofSize[bits]);
+      const bits = this.#sizes[index] ?? absent();
+      const held = this.#ofSize[bits] ?? absent();
       if (held === 0) continue;
       left -= held;
-      const first = pageIndex(address, bits);
-      // Not the page of `end - 1`: from 2^53 on that is no number.
-      const last = Math.ceil(end / pageSize(bits)) - 1;
+      const first = indexOfPage(start, bits);
+      const last = indexOfPage(end - 1, bits);
       // A few pages are looked up; when they are more than there are tags, each tag is looked at.
       if (last - first < held) {
         for (let page = first; page <= last; page += 1) {
@@ -173,8 +172,8 @@ export class TagStore {
         chained += 1;
         if (chained > this.entries) throw new InvariantViolation('a hash chain has a loop');
         if (!this.holds(slot)) throw new InvariantViolation(`empty slot ${slot} is chained`);
-        const page = present(this.#page[slot]);
-        const expected = this.#bucket(present(this.#domain[slot]), present(this.#bits[slot]), page);
+        const page = this.#page[slot] ?? absent();
+        const expected = this.#bucket(this.#domain[slot] ?? absent(), this.#bits[slot] ?? absent(), page);
         if (expected !== bucket)
           throw new InvariantViolation(`slot ${slot} is in chain ${bucket}, expected ${expected}`);
         if (Math.floor(slot / this.ways) !== this.#setOf(page))
@@ -194,12 +193,12 @@ export class TagStore {
 
   /** The first slot of a chain, or NO_SLOT. */
   #first(bucket: number): CacheSlot {
-    return cacheSlot(present(this.#heads[bucket]));
+    return cacheSlot(this.#heads[bucket] ?? absent());
   }
 
   /** The next slot of its chain, or NO_SLOT. */
   #after(slot: CacheSlot): CacheSlot {
-    return cacheSlot(present(this.#next[slot]));
+    return cacheSlot(this.#next[slot] ?? absent());
   }
 
   #locate(domain: number, bits: number, page: number): CacheSlot {
@@ -214,7 +213,7 @@ export class TagStore {
 
   #scan(domain: number, bits: number, first: number, last: number): void {
     for (let slot = 0; slot < this.entries; slot += 1) {
-      const page = present(this.#page[slot]);
+      const page = this.#page[slot] ?? absent();
       if (this.#bits[slot] !== bits || this.#domain[slot] !== domain) continue;
       if (page >= first && page <= last) this.removeSlot(cacheSlot(slot));
     }
@@ -233,7 +232,7 @@ export class TagStore {
 
   #bucket(domain: number, bits: number, page: number): number {
     // The low half of the page number moves most; the rest must count, as ring buffers lie far apart.
-    const high = pageIndex(page, 32);
+    const high = page < 2 ** 32 ? 0 : pageIndex(page, 32);
     const mixed = Math.imul((page | 0) ^ Math.imul(high, 0x9e3779b1) ^ (domain << 6) ^ bits, 0x85ebca6b);
     return (mixed ^ (mixed >>> 15)) & (this.#heads.length - 1);
   }
@@ -241,7 +240,7 @@ export class TagStore {
   /** An empty slot of a set. */
   #victim(set: number): CacheSlot {
     const first = set * this.ways;
-    if (present(this.#filledWays[set]) < this.ways) {
+    if ((this.#filledWays[set] ?? absent()) < this.ways) {
       let slot = first;
       while (this.#bits[slot] !== EMPTY) slot += 1;
       return cacheSlot(slot);
@@ -251,7 +250,7 @@ export class TagStore {
       victim = first + Math.floor(((this.#random.next() >>> 0) / 2 ** 32) * this.ways);
     } else {
       for (let slot = first + 1; slot < first + this.ways; slot += 1) {
-        if (present(this.#stamp[slot]) < present(this.#stamp[victim])) victim = slot;
+        if ((this.#stamp[slot] ?? absent()) < (this.#stamp[victim] ?? absent())) victim = slot;
       }
     }
     this.removeSlot(cacheSlot(victim));

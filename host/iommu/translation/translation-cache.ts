@@ -2,16 +2,17 @@ import {
   addressAfter,
   type HostPhysicalAddress,
   hostPhysicalAddress,
+  type IoPageNumber,
   type IoVirtualAddress,
-  ioVirtualAddress,
-  PAGE_BYTES,
+  ioPageNumber,
+  ioPageOf,
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import type { ContextGranularity, InvalidationSink, IotlbGranularity } from '../invalidation-sink.js';
-import { pageIndex, pageOffset } from '../page-arithmetic.js';
-import { inInterruptWindow, type TableWalker, WalkResult } from '../table-walker.js';
+import { pageOffset } from '../page-arithmetic.js';
+import { ENTRY_WORDS, inInterruptWindow, type TableWalker, WalkResult } from '../table-walker.js';
 import { ContextCache } from './context-cache.js';
 import { Iotlb } from './iotlb.js';
 import { type EndedWalk, emptyWalk, OutstandingWalks } from './outstanding-walks.js';
@@ -142,12 +143,12 @@ export class TranslationCache implements InvalidationSink {
 
   /** Walks that found the pointer of `level` in its walk cache. */
   walkCacheHits(level: number): number {
-    return present(this.#walkCaches.hits[level]);
+    return this.#walkCaches.hits[level] ?? absent();
   }
 
   /** Table reads made at `level`; those of level 1 are the last of a walk to a 4 KB page. */
   levelReads(level: number): number {
-    return present(this.#walkCaches.reads[level]);
+    return this.#walkCaches.reads[level] ?? absent();
   }
 
   /** From now on `watcher` is told of every walk, until the returned function is called. It costs nothing while there is none. */
@@ -178,12 +179,13 @@ export class TranslationCache implements InvalidationSink {
     this.#delayNs = this.parameters.lookupNs;
     if (inInterruptWindow(iova)) return this.#stopAtWindow(requesterId, iova, write);
     const context = this.#contexts.find(requesterId);
+    const page = ioPageOf(iova);
     let domain = -1;
     if (context >= 0) {
       counters.contextHits += 1;
       if (this.#contexts.decides(context)) return this.#bypass(context, iova, write);
       domain = this.#contexts.domain(context);
-      const slot = this.#iotlb.find(domain, iova);
+      const slot = this.#iotlb.find(domain, page);
       if (slot >= 0) {
         // A page that is held without the permission is walked again: the tables may grant it by now.
         if (this.#iotlb.permits(slot, write)) {
@@ -193,7 +195,7 @@ export class TranslationCache implements InvalidationSink {
         if (this.#iotlb.isAbsent(slot)) return this.#stopAtCachedAbsence(context, iova, write);
       }
     }
-    const row = this.#outstanding.find(requesterId, domain, iova, write);
+    const row = this.#outstanding.find(requesterId, domain, page, write);
     if (row < 0) return this.#startWalk(requesterId, context, iova, write, nowNs);
     counters.shared += 1;
     this.#delayNs = Math.max(this.#delayNs, this.#outstanding.endNs(row) - nowNs);
@@ -216,27 +218,27 @@ export class TranslationCache implements InvalidationSink {
   invalidateIotlb(
     granularity: IotlbGranularity,
     domainId: number,
-    address: IoVirtualAddress,
+    first: IoPageNumber,
     pages: number,
     leafOnly: boolean,
   ): number {
     const { globalInvalidationNs, domainInvalidationNs, pageInvalidationNs } = this.parameters;
     if (granularity === 'page') {
-      const end = address + pages * PAGE_BYTES;
-      this.#iotlb.removeRange(domainId, address, end);
-      if (!leafOnly) this.#walkCaches.removeRange(domainId, address, end);
-      this.#outstanding.discard(domainId, address, end, leafOnly);
+      const end = first + pages;
+      this.#iotlb.removeRange(domainId, first, end);
+      if (!leafOnly) this.#walkCaches.removeRange(domainId, first, end);
+      this.#outstanding.discard(domainId, first, end, leafOnly);
       return pageInvalidationNs;
     }
     if (granularity === 'domain') {
       this.#iotlb.removeDomain(domainId);
       if (!leafOnly) this.#walkCaches.removeDomain(domainId);
-      this.#outstanding.discard(domainId, ioVirtualAddress(0), Number.POSITIVE_INFINITY, leafOnly);
+      this.#outstanding.discard(domainId, ioPageNumber(0), Number.POSITIVE_INFINITY, leafOnly);
       return domainInvalidationNs;
     }
     this.#iotlb.clear();
     if (!leafOnly) this.#walkCaches.clear();
-    this.#outstanding.discard(-1, ioVirtualAddress(0), Number.POSITIVE_INFINITY, leafOnly);
+    this.#outstanding.discard(-1, ioPageNumber(0), Number.POSITIVE_INFINITY, leafOnly);
     return globalInvalidationNs;
   }
 
@@ -327,24 +329,25 @@ export class TranslationCache implements InvalidationSink {
       return this.#outcome(iova);
     }
     const domain = lastWalk.domainId;
+    const page = ioPageOf(iova);
     // Only the entry was missing: its domain may have the page.
-    const slot = translated && context < 0 ? this.#iotlb.find(domain, iova) : NO_SLOT;
+    const slot = translated && context < 0 ? this.#iotlb.find(domain, page) : NO_SLOT;
     const held = slot >= 0 && (this.#iotlb.permits(slot, write) || this.#iotlb.isAbsent(slot));
     if (translated && !held) {
-      this.#walkCaches.shorten(domain, iova, write, lastWalk);
+      this.#walkCaches.shorten(domain, page, write, lastWalk);
       walker.walkTables(iova, write, lastWalk);
       this.#walkCaches.count(lastWalk);
     } else if (held && this.#iotlb.isAbsent(slot)) {
       walker.stopAtAbsentPage(write, lastWalk);
     }
     const walkNs = parameters.walkOverheadNs + (contextReads + lastWalk.levels) * parameters.tableReadNs;
-    const endNs = this.#pool.book(pageIndex(iova, 12), nowNs + parameters.lookupNs, walkNs);
+    const endNs = this.#pool.book(page, nowNs + parameters.lookupNs, walkNs);
     this.#delayNs = endNs - nowNs;
     counters.walks += 1;
     counters.contextReads += contextReads;
     counters.tableReads += lastWalk.levels;
     counters.waitedNs += this.#delayNs;
-    this.#book(requesterId, iova, translated, held, endNs);
+    this.#book(requesterId, page, translated, held, endNs);
     if (this.#watchers.length > 0) this.#tellWatchers(requesterId, iova, write, nowNs, endNs - walkNs, endNs);
 
     if (held && !this.#iotlb.isAbsent(slot))
@@ -370,7 +373,7 @@ export class TranslationCache implements InvalidationSink {
   /** Notes the walk in `lastWalk`, whose findings the caches get at its end. */
   #book(
     requesterId: RequesterId,
-    iova: IoVirtualAddress,
+    page: IoPageNumber,
     translated: boolean,
     held: boolean,
     endNs: number,
@@ -381,18 +384,18 @@ export class TranslationCache implements InvalidationSink {
     const absentPage = this.#cachesAbsence && lastWalk.absent === 'page';
     booked.requesterId = requesterId;
     booked.domainId = lastWalk.domainId;
-    booked.iova = iova;
+    booked.page = page;
     booked.pageBits = lastWalk.ok ? lastWalk.pageBits : 12;
     booked.physical = lastWalk.physical;
     booked.read = lastWalk.read;
     booked.write = lastWalk.write;
-    booked.entry.set(lastWalk.entry);
+    for (let word = 0; word < ENTRY_WORDS; word += 1) booked.entry[word] = lastWalk.entry[word] ?? absent();
     booked.entryDecides = lastWalk.entryPasses || absentEntry;
     booked.levels = lastWalk.levels;
     for (let step = 0; step < lastWalk.levels; step += 1) {
-      booked.tableAddress[step] = present(lastWalk.tableAddress[step]);
-      booked.tableLevel[step] = present(lastWalk.tableLevel[step]);
-      booked.tableRights[step] = present(lastWalk.tableRights[step]);
+      booked.tableAddress[step] = lastWalk.tableAddress[step] ?? absent();
+      booked.tableLevel[step] = lastWalk.tableLevel[step] ?? absent();
+      booked.tableRights[step] = lastWalk.tableRights[step] ?? absent();
     }
     booked.fillsContext = lastWalk.passThrough || translated || absentEntry;
     booked.fillsPointers = lastWalk.levels > 1;
@@ -411,7 +414,7 @@ export class TranslationCache implements InvalidationSink {
         this.#contexts.insert(walk.requesterId, walk.domainId, walk.entryDecides, walk.entry);
       if (walk.fillsPointers) this.#walkCaches.fill(walk);
       if (walk.fillsPage) {
-        this.#iotlb.insert(walk.domainId, walk.pageBits, walk.iova, walk.physical, walk.read, walk.write);
+        this.#iotlb.insert(walk.domainId, walk.pageBits, walk.page, walk.physical, walk.read, walk.write);
       }
     }
   }

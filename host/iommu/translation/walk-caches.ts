@@ -1,8 +1,8 @@
-import { hostPhysicalAddress, type IoVirtualAddress } from '../../../nic/addresses.js';
+import { hostPhysicalAddress, type IoPageNumber } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import { READ, spanBits, WRITE } from '../entry-format.js';
-import { pageIndex } from '../page-arithmetic.js';
+import { indexOfPage } from '../page-arithmetic.js';
 import { MAX_WALK_LEVELS, type WalkResult } from '../table-walker.js';
 import type { EndedWalk } from './outstanding-walks.js';
 import type { Replacement } from './parameters.js';
@@ -47,18 +47,18 @@ export class WalkCaches {
    * Moves the start of a walk down to the lowest table that a pointer here leads to. A pointer without the right that
    * the request needs does not count: the tables may grant it by now.
    */
-  shorten(domain: number, iova: IoVirtualAddress, write: boolean, walk: WalkResult): void {
+  shorten(domain: number, page: IoPageNumber, write: boolean, walk: WalkResult): void {
     const needed = write ? WRITE : READ;
     for (let level = 2; level <= walk.level; level += 1) {
       const bits = spanBits(level);
-      const pointers = present(this.#levels[level]);
-      const slot = pointers.tags.find(domain, bits, pageIndex(iova, bits));
-      if (slot < 0 || (present(pointers.rights[slot]) & needed) === 0) continue;
-      this.hits[level] = present(this.hits[level]) + 1;
-      const rights = walk.rights & present(pointers.rights[slot]);
+      const pointers = this.#levels[level] ?? absent();
+      const slot = pointers.tags.find(domain, bits, indexOfPage(page, bits));
+      if (slot < 0 || ((pointers.rights[slot] ?? absent()) & needed) === 0) continue;
+      this.hits[level] = (this.hits[level] ?? absent()) + 1;
+      const rights = walk.rights & (pointers.rights[slot] ?? absent());
       walk.startAt(
-        hostPhysicalAddress(present(pointers.table[slot])),
-        present(pointers.tableLevel[slot]),
+        hostPhysicalAddress(pointers.table[slot] ?? absent()),
+        pointers.tableLevel[slot] ?? absent(),
         rights,
       );
       return;
@@ -68,21 +68,21 @@ export class WalkCaches {
   /** Counts the reads that a walk made. */
   count(walk: WalkResult): void {
     for (let step = 0; step < walk.levels; step += 1) {
-      const level = present(walk.tableLevel[step]);
-      this.reads[level] = present(this.reads[level]) + 1;
+      const level = walk.tableLevel[step] ?? absent();
+      this.reads[level] = (this.reads[level] ?? absent()) + 1;
     }
   }
 
   /** Holds the pointers that a walk has read. */
   fill(walk: EndedWalk): void {
     for (let step = walk.levels - 2; step >= 0; step -= 1) {
-      const level = present(walk.tableLevel[step]);
+      const level = walk.tableLevel[step] ?? absent();
       const bits = spanBits(level);
-      const pointers = present(this.#levels[level]);
-      const slot = pointers.tags.insert(walk.domainId, bits, pageIndex(walk.iova, bits));
-      pointers.table[slot] = present(walk.tableAddress[step + 1]);
-      pointers.tableLevel[slot] = present(walk.tableLevel[step + 1]);
-      pointers.rights[slot] = present(walk.tableRights[step + 1]);
+      const pointers = this.#levels[level] ?? absent();
+      const slot = pointers.tags.insert(walk.domainId, bits, indexOfPage(walk.page, bits));
+      pointers.table[slot] = walk.tableAddress[step + 1] ?? absent();
+      pointers.tableLevel[slot] = walk.tableLevel[step + 1] ?? absent();
+      pointers.rights[slot] = walk.tableRights[step + 1] ?? absent();
     }
   }
 
@@ -100,8 +100,8 @@ export class WalkCaches {
     for (const { tags } of this.#levels) tags.removeDomain(domain);
   }
 
-  removeRange(domain: number, address: IoVirtualAddress, end: number): void {
-    for (const { tags } of this.#levels) tags.removeRange(domain, address, end);
+  removeRange(domain: number, start: IoPageNumber, end: number): void {
+    for (const { tags } of this.#levels) if (tags.size > 0) tags.removeRange(domain, start, end);
   }
 
   checkInvariants(): void {

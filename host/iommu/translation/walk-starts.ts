@@ -1,5 +1,5 @@
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 
 /**
  * The path by which walks reach memory: it takes one every interval. A start is booked ahead, at the first moment that
@@ -23,7 +23,7 @@ export class WalkStarts {
     let startNs = earliestNs;
     let at = 0;
     for (; at < this.#count; at += 1) {
-      const booked = present(this.#startsNs[at]);
+      const booked = this.#startsNs[at] ?? absent();
       if (booked >= startNs + this.#intervalNs) break;
       startNs = Math.max(startNs, booked + this.#intervalNs);
     }
@@ -33,17 +33,18 @@ export class WalkStarts {
 
   checkInvariants(): void {
     for (let at = 1; at < this.#count; at += 1) {
-      if (present(this.#startsNs[at]) - present(this.#startsNs[at - 1]) < this.#intervalNs)
+      if ((this.#startsNs[at] ?? absent()) - (this.#startsNs[at - 1] ?? absent()) < this.#intervalNs)
         throw new InvariantViolation('two walks start closer together than the interval');
     }
   }
 
   #forget(untilNs: number): void {
     let past = 0;
-    while (past < this.#count && present(this.#startsNs[past]) <= untilNs) past += 1;
+    while (past < this.#count && (this.#startsNs[past] ?? absent()) <= untilNs) past += 1;
     if (past === 0) return;
-    this.#startsNs.copyWithin(0, past, this.#count);
+    // A handful, as in the table of walks: too few for a call of copyWithin to pay.
     this.#count -= past;
+    for (let at = 0; at < this.#count; at += 1) this.#startsNs[at] = this.#startsNs[at + past] ?? absent();
   }
 
   #insert(at: number, startNs: number): void {
@@ -52,7 +53,8 @@ export class WalkStarts {
       wider.set(this.#startsNs);
       this.#startsNs = wider;
     }
-    this.#startsNs.copyWithin(at + 1, at, this.#count);
+    for (let behind = this.#count; behind > at; behind -= 1)
+      this.#startsNs[behind] = this.#startsNs[behind - 1] ?? absent();
     this.#startsNs[at] = startNs;
     this.#count += 1;
   }

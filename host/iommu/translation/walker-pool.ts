@@ -1,4 +1,4 @@
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import type { WalkerAssignment } from './parameters.js';
 import { WalkStarts } from './walk-starts.js';
 
@@ -27,7 +27,7 @@ export class WalkerPool {
   book(page: number, fromNs: number, durationNs: number): number {
     const walker =
       this.#assignment === 'page' ? page - Math.floor(page / this.walkers) * this.walkers : this.#firstFree();
-    const startNs = this.#starts.book(Math.max(fromNs, present(this.#freeAtNs[walker])), fromNs);
+    const startNs = this.#starts.book(Math.max(fromNs, this.#freeAtNs[walker] ?? absent()), fromNs);
     this.#freeAtNs[walker] = startNs + durationNs;
     this.lastWalker = walker;
     return startNs + durationNs;
@@ -40,7 +40,7 @@ export class WalkerPool {
   #firstFree(): number {
     let first = 0;
     for (let walker = 1; walker < this.walkers; walker += 1) {
-      if (present(this.#freeAtNs[walker]) < present(this.#freeAtNs[first])) first = walker;
+      if ((this.#freeAtNs[walker] ?? absent()) < (this.#freeAtNs[first] ?? absent())) first = walker;
     }
     return first;
   }

@@ -4,7 +4,7 @@ import {
   hostPhysicalAddress,
   type RequesterId,
 } from '../../../nic/addresses.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import { deliverUnmapped, type InterruptRemapper, type InterruptResult } from '../interrupt-remapping.js';
 import { pageStart } from '../page-arithmetic.js';
 import type { Reachable, TableMemory } from '../table-walker.js';
@@ -103,14 +103,14 @@ export class VtdInterruptRemapper implements InterruptRemapper {
       this.#memory.readU32(addressAfter(at, word * 4)),
     );
     // An entry that is not present is not cached: the unit is not in caching mode for interrupts.
-    if ((present(entry[0]) & IRTE.PRESENT) !== 0) this.#cached.set(index, entry);
+    if (((entry[0] ?? absent()) & IRTE.PRESENT) !== 0) this.#cached.set(index, entry);
     return entry;
   }
 
   #apply(requesterId: RequesterId, entry: Uint32Array, out: InterruptResult): void {
-    const low = present(entry[0]);
-    const destination = present(entry[1]);
-    const source = present(entry[2]);
+    const low = entry[0] ?? absent();
+    const destination = entry[1] ?? absent();
+    const source = entry[2] ?? absent();
     if ((low & IRTE.FPD) !== 0) out.logging = 'never';
     if ((low & IRTE.PRESENT) === 0) {
       out.fail(VTD_FAULT.INTERRUPT_ENTRY_NOT_PRESENT);
@@ -122,7 +122,7 @@ export class VtdInterruptRemapper implements InterruptRemapper {
     }
     const verify = (source >>> 18) & 3;
     const reserved =
-      (low & RESERVED_0) | (destination & RESERVED_1) | (source & RESERVED_2) | present(entry[3]);
+      (low & RESERVED_0) | (destination & RESERVED_1) | (source & RESERVED_2) | (entry[3] ?? absent());
     if (reserved !== 0 || verify > VERIFY.BUSES) out.fail(VTD_FAULT.INTERRUPT_ENTRY_RESERVED);
     else if (!isSource(requesterId, source & 0xffff, (source >>> 16) & 3, verify))
       out.fail(VTD_FAULT.INTERRUPT_SOURCE);
@@ -134,7 +134,7 @@ export class VtdInterruptRemapper implements InterruptRemapper {
 function isSource(requesterId: RequesterId, sourceId: number, qualifier: number, verify: number): boolean {
   if (verify === VERIFY.NONE) return true;
   if (verify === VERIFY.REQUESTER)
-    return ((requesterId ^ sourceId) & ~present(IGNORED_FUNCTION_BITS[qualifier]) & 0xffff) === 0;
+    return ((requesterId ^ sourceId) & ~(IGNORED_FUNCTION_BITS[qualifier] ?? absent()) & 0xffff) === 0;
   const bus = requesterId >>> 8;
   return bus >= sourceId >>> 8 && bus <= (sourceId & 0xff);
 }

@@ -4,7 +4,7 @@ import {
   type IoVirtualAddress,
   type RequesterId,
 } from '../../../nic/addresses.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import type { ContextGranularity, IotlbGranularity } from '../invalidation-sink.js';
 import type { TableMemory } from '../table-walker.js';
 
@@ -33,8 +33,8 @@ export function isWellFormed(word0: number, word1: number, word2: number, word3:
   const type = word0 & 0xf;
   if (type < DESCRIPTOR.CONTEXT || type > DESCRIPTOR.WAIT) return false;
   const at = type * 4;
-  const low = (word0 & present(RESERVED[at])) | (word1 & present(RESERVED[at + 1]));
-  return (low | (word2 & present(RESERVED[at + 2])) | (word3 & present(RESERVED[at + 3]))) === 0;
+  const low = (word0 & (RESERVED[at] ?? absent())) | (word1 & (RESERVED[at + 1] ?? absent()));
+  return (low | (word2 & (RESERVED[at + 2] ?? absent())) | (word3 & (RESERVED[at + 3] ?? absent()))) === 0;
 }
 
 /** What host software puts into the queue. */
@@ -98,7 +98,10 @@ export function writeDescriptor(
       const { granularity, domainId = 0, address = 0, addressMask = 0, leafOnly = false } = descriptor;
       const code = IOTLB_GRANULARITY.indexOf(granularity);
       const word0 = DESCRIPTOR.IOTLB | (code << 4) | (domainId << 16);
-      writeWords(memory, at, word0, 0, address, (leafOnly ? 1 << 6 : 0) | addressMask);
+      // By words: an address that is handed on would be allocated anew.
+      const high = Math.floor(address / TWO_32);
+      const low = (address - high * TWO_32) | (leafOnly ? 1 << 6 : 0) | addressMask;
+      writeFourWords(memory, at, word0, 0, low, high);
       break;
     }
     case 'device-tlb': {
@@ -146,8 +149,19 @@ function writeWords(
   flags = 0,
 ): void {
   const high = Math.floor(address / TWO_32);
+  writeFourWords(memory, at, word0, word1, (address - high * TWO_32) | flags, high);
+}
+
+function writeFourWords(
+  memory: TableMemory,
+  at: HostPhysicalAddress,
+  word0: number,
+  word1: number,
+  word2: number,
+  word3: number,
+): void {
   memory.writeU32(at, word0 >>> 0);
   memory.writeU32(addressAfter(at, 4), word1 >>> 0);
-  memory.writeU32(addressAfter(at, 8), ((address - high * TWO_32) | flags) >>> 0);
-  memory.writeU32(addressAfter(at, 12), high);
+  memory.writeU32(addressAfter(at, 8), word2 >>> 0);
+  memory.writeU32(addressAfter(at, 12), word3);
 }

@@ -2,7 +2,8 @@ import {
   addressAfter,
   type HostPhysicalAddress,
   hostPhysicalAddress,
-  type IoVirtualAddress,
+  type IoPageNumber,
+  ioPageNumber,
   ioVirtualAddress,
   requesterId,
 } from '../../../nic/addresses.js';
@@ -130,7 +131,6 @@ export class InvalidationQueue extends CommandRing {
     const capabilities = this.#capabilities;
     const granularity = (word0 >>> 4) & 3;
     const domainId = word0 >>> 16;
-    const address = ((word2 & 0xffff_f000) >>> 0) + word3 * TWO_32;
     this.#waitFlags = 0;
     this.#silentDevice = -1;
     switch (type) {
@@ -148,12 +148,14 @@ export class InvalidationQueue extends CommandRing {
           capabilities,
           which,
           domainId,
-          ioVirtualAddress(address),
+          // Words, as the address of a page is allocated by each call that takes it.
+          ioPageNumber((word2 >>> 12) + word3 * 2 ** 20),
           mask,
           (word2 & 0x40) !== 0,
         );
       }
       case DESCRIPTOR.DEVICE_TLB: {
+        const address = ((word2 & 0xffff_f000) >>> 0) + word3 * TWO_32;
         const pages = (word2 & 1) === 0 ? 1 : sizedPages(word2, word3);
         const first = Number.isFinite(pages) ? pageStart(address, 12 + floorLog2(pages)) : 0;
         const answerNs = sink.invalidateDeviceTlb(
@@ -231,14 +233,13 @@ export function invalidateIotlb(
   capabilities: VtdCapabilities,
   granularity: 'global' | 'domain' | 'page',
   domainId: number,
-  address: IoVirtualAddress,
+  page: IoPageNumber,
   addressMask: number,
   leafOnly: boolean,
 ): number {
-  if (granularity !== 'page')
-    return sink.invalidateIotlb(granularity, domainId, ioVirtualAddress(0), 0, false);
-  if (!capabilities.pageSelective)
-    return sink.invalidateIotlb('domain', domainId, ioVirtualAddress(0), 0, false);
+  if (granularity !== 'page') return sink.invalidateIotlb(granularity, domainId, ioPageNumber(0), 0, false);
+  if (!capabilities.pageSelective) return sink.invalidateIotlb('domain', domainId, ioPageNumber(0), 0, false);
   const pages = pageSize(addressMask);
-  return sink.invalidateIotlb('page', domainId, pageStart(address, 12 + addressMask), pages, leafOnly);
+  const first = addressMask === 0 ? page : pageStart(page, addressMask);
+  return sink.invalidateIotlb('page', domainId, first, pages, leafOnly);
 }

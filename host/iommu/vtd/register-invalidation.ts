@@ -1,4 +1,4 @@
-import { ioVirtualAddress, requesterId } from '../../../nic/addresses.js';
+import { ioPageNumber, requesterId } from '../../../nic/addresses.js';
 import type { EventKernel, HandlerId } from '../../../scheduler/event-kernel.js';
 import type { InvalidationSink } from '../invalidation-sink.js';
 import type { RegisterFile } from '../register-file.js';
@@ -74,14 +74,14 @@ export class RegisterInvalidation {
       this.#finishIotlb(0);
       return;
     }
-    const address = ((this.#ivaLow & 0xffff_f000) >>> 0) + this.#ivaHigh * 2 ** 32;
+    const first = (this.#ivaLow >>> 12) + this.#ivaHigh * 2 ** 20;
     const leafOnly = (this.#ivaLow & 0x40) !== 0;
     const costNs = invalidateIotlb(
       this.#sink,
       this.#capabilities,
       which,
       high & 0xffff,
-      ioVirtualAddress(address),
+      ioPageNumber(first),
       mask,
       leafOnly,
     );

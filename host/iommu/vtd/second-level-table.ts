@@ -6,21 +6,55 @@ import { addressOf, SL_PAGE_SIZE, SL_READ, SL_WRITE } from './entries.js';
 
 const TWO_32 = 2 ** 32;
 
-/** Second-level entries: R and W in bits 0 and 1, PS in bit 7, pages at levels 1 to 3. */
-export function secondLevelFormat(levels: 3 | 4 | 5): EntryFormat {
-  return {
-    levels,
-    isPresent: (low) => (low & (SL_READ | SL_WRITE)) !== 0,
-    isPage: (low, _high, level) => level === 1 || (low & SL_PAGE_SIZE) !== 0,
-    pageBits: (_low, _high, level) => spanBits(level),
-    address: addressOf,
-    permissions: (low) => low & (SL_READ | SL_WRITE),
-    levelFor: (pageBits) => (pageBits === 12 ? 1 : pageBits === 21 ? 2 : pageBits === 30 ? 3 : 0),
-    // Permissions are the AND along the walk, so a table grants all and the page decides.
-    writeTable: (memory, at, table) => writeEntry(memory, at, table, SL_READ | SL_WRITE),
-    writePage: (memory, at, physical, pageBits, permissions) =>
-      writeEntry(memory, at, physical, permissions | (pageBits === 12 ? 0 : SL_PAGE_SIZE)),
-  };
+/**
+ * Second-level entries: R and W in bits 0 and 1, PS in bit 7, pages at levels 1 to 3. A class, so that the tables of all
+ * domains share their functions, and the engine knows which it calls.
+ */
+export class SecondLevelFormat implements EntryFormat {
+  readonly levels: number;
+
+  constructor(levels: 3 | 4 | 5) {
+    this.levels = levels;
+  }
+
+  isPresent(low: number): boolean {
+    return (low & (SL_READ | SL_WRITE)) !== 0;
+  }
+
+  isPage(low: number, _high: number, level: number): boolean {
+    return level === 1 || (low & SL_PAGE_SIZE) !== 0;
+  }
+
+  pageBits(_low: number, _high: number, level: number): number {
+    return spanBits(level);
+  }
+
+  address(low: number, high: number): HostPhysicalAddress {
+    return addressOf(low, high);
+  }
+
+  permissions(low: number): number {
+    return low & (SL_READ | SL_WRITE);
+  }
+
+  levelFor(pageBits: number): number {
+    return pageBits === 12 ? 1 : pageBits === 21 ? 2 : pageBits === 30 ? 3 : 0;
+  }
+
+  /** Permissions are the AND along the walk, so a table grants all and the page decides. */
+  writeTable(memory: TableMemory, at: HostPhysicalAddress, table: HostPhysicalAddress): void {
+    writeEntry(memory, at, table, SL_READ | SL_WRITE);
+  }
+
+  writePage(
+    memory: TableMemory,
+    at: HostPhysicalAddress,
+    physical: HostPhysicalAddress,
+    pageBits: number,
+    permissions: number,
+  ): void {
+    writeEntry(memory, at, physical, permissions | (pageBits === 12 ? 0 : SL_PAGE_SIZE));
+  }
 }
 
 function writeEntry(
@@ -40,5 +74,5 @@ export function createSecondLevelTable(
   pages: PageAllocator,
   levels: 3 | 4 | 5,
 ): RadixTable {
-  return new RadixTable(memory, pages, secondLevelFormat(levels));
+  return new RadixTable(memory, pages, new SecondLevelFormat(levels));
 }

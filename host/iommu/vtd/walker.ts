@@ -5,7 +5,7 @@ import {
   type IoVirtualAddress,
   type RequesterId,
 } from '../../../nic/addresses.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import { pageOffset, pageStart } from '../page-arithmetic.js';
 import {
   assertRequest,
@@ -108,19 +108,19 @@ export class VtdWalker implements TableWalker {
   applyEntry(iova: IoVirtualAddress, _write: boolean, out: WalkResult): boolean {
     if (!this.#checkContext(out)) return false;
     const { entry } = out;
-    const low = present(entry[0]);
-    const addressWidth = present(entry[2]) & 7;
+    const low = entry[0] ?? absent();
+    const addressWidth = (entry[2] ?? absent()) & 7;
     if (((low >>> 2) & 3) === TRANSLATION_TYPE.PASS_THROUGH) {
       out.entryPasses = true;
       if (iova >= this.#hostLimit) out.fail(VTD_FAULT.ADDRESS_BEYOND_MGAW);
       else out.pass(iova, true, true);
       return false;
     }
-    if (iova >= present(this.#widthLimit[addressWidth])) {
+    if (iova >= (this.#widthLimit[addressWidth] ?? absent())) {
       out.fail(VTD_FAULT.ADDRESS_BEYOND_MGAW);
       return false;
     }
-    out.startAt(addressOf(low, present(entry[1])), addressWidth + 2, SL_READ | SL_WRITE);
+    out.startAt(addressOf(low, entry[1] ?? absent()), addressWidth + 2, SL_READ | SL_WRITE);
     return true;
   }
 
@@ -132,7 +132,7 @@ export class VtdWalker implements TableWalker {
     assertRequest(requesterId, address);
     out.reset();
     if (!this.readEntry(requesterId, false, out)) return;
-    const type = (present(out.entry[0]) >>> 2) & 3;
+    const type = ((out.entry[0] ?? absent()) >>> 2) & 3;
     if (type !== TRANSLATION_TYPE.TRANSLATE_AND_DEVICE_TLB) {
       out.fail(VTD_FAULT.BLOCKED_BY_TRANSLATION_TYPE);
     } else if (address >= this.#hostLimit) {
@@ -187,8 +187,8 @@ export class VtdWalker implements TableWalker {
   /** Checks the context entry in `out`; false with the fault if it stops the request. */
   #checkContext(out: WalkResult): boolean {
     const { entry } = out;
-    const low = present(entry[0]);
-    const upper = present(entry[2]);
+    const low = entry[0] ?? absent();
+    const upper = entry[2] ?? absent();
     // FPD counts even in an entry that is not present: it is how software silences a device that it has no use for.
     if ((low & 2) !== 0) out.logging = 'never';
     if ((low & 1) === 0) {
@@ -196,8 +196,9 @@ export class VtdWalker implements TableWalker {
       out.fail(VTD_FAULT.CONTEXT_NOT_PRESENT);
       return false;
     }
-    const reserved = (low & 0xff0) | (present(entry[1]) & this.#pointerReservedHigh) | (upper & 0xff00_0080);
-    if ((reserved | present(entry[3])) !== 0) {
+    const reserved =
+      (low & 0xff0) | ((entry[1] ?? absent()) & this.#pointerReservedHigh) | (upper & 0xff00_0080);
+    if ((reserved | (entry[3] ?? absent())) !== 0) {
       // What the entry says about logging is as little to be trusted as the rest of it: this fault is not qualified.
       out.logging = 'always';
       out.fail(VTD_FAULT.CONTEXT_RESERVED);
@@ -209,7 +210,7 @@ export class VtdWalker implements TableWalker {
       type === TRANSLATION_TYPE.TRANSLATE ||
       (type === TRANSLATION_TYPE.TRANSLATE_AND_DEVICE_TLB && this.capabilities.deviceTlb) ||
       (type === TRANSLATION_TYPE.PASS_THROUGH && this.capabilities.passThrough);
-    if (!typeKnown || present(this.#widthLimit[upper & 7]) === 0) {
+    if (!typeKnown || (this.#widthLimit[upper & 7] ?? absent()) === 0) {
       out.fail(VTD_FAULT.CONTEXT_INVALID);
       return false;
     }
@@ -221,7 +222,7 @@ export class VtdWalker implements TableWalker {
     const upper = Math.floor(iova / TWO_30);
     const lower = iova - upper * TWO_30;
     // The top table is the one that the context entry names, unless a cached pointer led past it.
-    const topLevel = (present(out.entry[2]) & 7) + 2;
+    const topLevel = ((out.entry[2] ?? absent()) & 7) + 2;
     let permissions = out.rights;
     let table = out.table;
     for (let level = out.level; ; level -= 1) {
@@ -242,8 +243,8 @@ export class VtdWalker implements TableWalker {
       permissions &= low;
       const isPage = level === 1 || (low & SL_PAGE_SIZE) !== 0;
       const reserved = isPage
-        ? (low & present(this.#pageReservedLow[level])) | (high & this.#pageReservedHigh)
-        : (low & present(this.#tableReservedLow[level])) | (high & this.#tableReservedHigh);
+        ? (low & (this.#pageReservedLow[level] ?? absent())) | (high & this.#pageReservedHigh)
+        : (low & (this.#tableReservedLow[level] ?? absent())) | (high & this.#tableReservedHigh);
       if (reserved !== 0) {
         out.fail(VTD_FAULT.PAGING_ENTRY_RESERVED);
         return;

@@ -1,4 +1,5 @@
 import type { PageNumber } from '../../../nic/addresses.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 
 /** Keeps the pages of a validated descriptor in place while the device may use them. */
@@ -36,8 +37,8 @@ export class PinnedPages implements PageReferences {
   /** Charges the pages of the series together: one look-up of a price for many. */
   settle(): void {
     const { processor } = this.#parts;
-    if (this.#taken > 0) processor.chargeAccount(this.#payer, 'pinPage', this.#taken);
-    if (this.#dropped > 0) processor.chargeAccount(this.#payer, 'unpinPage', this.#dropped);
+    if (this.#taken > 0) processor.chargeAccount(this.#payer, COST.pinPage, this.#taken);
+    if (this.#dropped > 0) processor.chargeAccount(this.#payer, COST.unpinPage, this.#dropped);
     this.#taken = 0;
     this.#dropped = 0;
   }

@@ -7,7 +7,8 @@ import {
   untranslated,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { ContextQueue, SetupGate } from '../context-queue.js';
 import type { BufferBatch } from '../guest-port.js';
@@ -63,14 +64,14 @@ export class ValidatedGate implements SetupGate {
     let valid = 0;
     this.#pagesLookedAt = 0;
     while (valid < most && this.#validate(queue, batch, valid)) valid += 1;
-    this.#parts.processor.chargeAccount(this.writer, 'validatePage', this.#pagesLookedAt);
+    this.#parts.processor.chargeAccount(this.writer, COST.validatePage, this.#pagesLookedAt);
     // The refusal may have cost the guest its context; no call would drop references taken after that.
     if (queue.context < 0) return 0;
     // A frame of which one buffer is refused is refused whole: half a chain in the ring would never end.
     const admitted = valid === most ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
       const address = machineAddress(batch.address(index));
-      this.#takePages(address, present(batch.lengths[index]));
+      this.#takePages(address, batch.lengths[index] ?? absent());
       queue.admitAt(index, untranslated(address));
     }
     if (admitted === 0) return 0;
@@ -116,7 +117,7 @@ export class ValidatedGate implements SetupGate {
   #validate(queue: ContextQueue, batch: BufferBatch, index: number): boolean {
     const { pages } = this.#parts;
     const address = batch.address(index);
-    const length = present(batch.lengths[index]);
+    const length = batch.lengths[index] ?? absent();
     const malformed = malformedBuffer(address, length);
     if (malformed !== undefined) {
       queue.refuse(malformed, address, length);

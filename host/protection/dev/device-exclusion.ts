@@ -2,6 +2,7 @@ import { lastPageOf, type PageNumber, pageAfter, pageOf, untranslated } from '..
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { present } from '../../../scheduler/present.js';
 import { tally } from '../../../scheduler/tally.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { DomainId, PageKind } from '../../memory/page-ownership.js';
@@ -215,7 +216,7 @@ export class ExclusionProtection extends ReferenceApproach {
     if (bits === 0) return;
     this.#bitsChanged += bits;
     const { processor, hypervisor } = this.parts;
-    processor.chargeAccount(hypervisor.account, 'tableWord', bits);
+    processor.chargeAccount(hypervisor.account, COST.tableWord, bits);
     this.#driver.invalidate();
   }
 
@@ -235,7 +236,7 @@ export class ExclusionProtection extends ReferenceApproach {
   #onMachineCheck(): void {
     const { processor, hypervisor } = this.parts;
     processor.post(hypervisor.account, () => {
-      processor.charge('interrupt');
+      processor.charge(COST.interrupt);
       if (this.#driver.takeError() !== undefined) this.#errorsRead += 1;
     });
   }

@@ -1,4 +1,5 @@
 import { type BusAddress, busAddress } from '../../../nic/addresses.js';
+import { COST } from '../../cpu/costs.js';
 import type { Processor } from '../../cpu/processor.js';
 import type { ExclusionUnit } from './exclusion-unit.js';
 import type { ExclusionVector } from './exclusion-vector.js';
@@ -75,13 +76,13 @@ export class ExclusionDriver {
 
   #read(func: number, index: number): number {
     this.#unit.writeConfig(DEV_CAPABILITY.FUNCTION_INDEX, (func << 8) | index);
-    this.#processor.chargeAccount(this.#payer, 'configAccess', 2);
+    this.#processor.chargeAccount(this.#payer, COST.configAccess, 2);
     return this.#unit.readConfig(DEV_CAPABILITY.DATA);
   }
 
   #write(func: number, index: number, value: number): void {
     this.#unit.writeConfig(DEV_CAPABILITY.FUNCTION_INDEX, (func << 8) | index);
     this.#unit.writeConfig(DEV_CAPABILITY.DATA, value);
-    this.#processor.chargeAccount(this.#payer, 'configAccess', 2);
+    this.#processor.chargeAccount(this.#payer, COST.configAccess, 2);
   }
 }

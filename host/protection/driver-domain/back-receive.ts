@@ -7,7 +7,8 @@ import {
   pageOf,
 } from '../../../nic/addresses.js';
 import { FLAG_DONE, FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { SetupRefusal } from '../guest-port.js';
 import { type BackEndFaults, MAX_CHAIN } from './back-end-faults.js';
@@ -138,7 +139,7 @@ export class BackReceive {
     for (let piece = 0; piece < source.count; piece += 1) {
       if (offsetInPage(source.address(piece)) !== 0) return false;
       if (plan.offsets[piece] !== 0 || plan.lengths[piece] !== PAGE_BYTES) return false;
-      const page = this.#table.page(present(plan.references[piece]));
+      const page = this.#table.page(plan.references[piece] ?? absent());
       const { pages } = this.#parts;
       if (pages.count(page) > 0 || pages.isSetAside(page)) return false;
     }
@@ -150,12 +151,12 @@ export class BackReceive {
     const { memory, processor } = this.#parts;
     for (let piece = 0; piece < source.count; piece += 1) {
       const address = source.address(piece);
-      const length = present(source.lengths[piece]);
+      const length = source.lengths[piece] ?? absent();
       // This guest must not see what earlier frames left on the page.
       memory.fill(addressAfter(address, length), PAGE_BYTES - length, 0);
-      processor.charge('clearByte', PAGE_BYTES - length);
+      processor.charge(COST.clearByte, PAGE_BYTES - length);
       const given = pageOf(address);
-      const taken = this.#grants.flip(this.#table, present(this.#chosen.references[piece]), given);
+      const taken = this.#grants.flip(this.#table, this.#chosen.references[piece] ?? absent(), given);
       if (taken < 0) return this.#cutShort();
       source.exchanged[piece] = taken;
       this.#answer(given, 0, length, piece + 1 === source.count);
@@ -169,19 +170,19 @@ export class BackReceive {
     let within = 0;
     let left = source.total;
     for (let step = 0; step < plan.count; step += 1) {
-      const room = Math.min(left, present(plan.lengths[step]));
-      const offset = present(plan.offsets[step]);
-      const first = present(plan.references[step]);
+      const room = Math.min(left, plan.lengths[step] ?? absent());
+      const offset = plan.offsets[step] ?? absent();
+      const first = plan.references[step] ?? absent();
       const page = this.#table.page(first);
       for (let done = 0; done < room; ) {
         const at = (offset + done) % PAGE_BYTES;
-        const run = Math.min(room - done, present(source.lengths[piece]) - within, PAGE_BYTES - at);
+        const run = Math.min(room - done, (source.lengths[piece] ?? absent()) - within, PAGE_BYTES - at);
         const from = addressAfter(source.address(piece), within);
         const reference = first + Math.floor((offset + done) / PAGE_BYTES);
         if (!this.#grants.copyIn(this.#table, reference, at, run, from)) return this.#cutShort();
         done += run;
         within += run;
-        if (within < present(source.lengths[piece])) continue;
+        if (within < (source.lengths[piece] ?? absent())) continue;
         piece += 1;
         within = 0;
       }

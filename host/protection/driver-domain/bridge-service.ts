@@ -2,6 +2,7 @@ import type { PageNumber } from '../../../nic/addresses.js';
 import { readMac } from '../../../nic/demultiplexer.js';
 import { type ContextId, NO_CONTEXT } from '../../../scheduler/branded.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { BackEnd } from './back-end.js';
@@ -55,7 +56,7 @@ export class BridgeService implements SentListener {
   constructor(plan: BridgeServicePlan) {
     this.#plan = plan;
     plan.device.port.onInterrupt(() => {
-      plan.host.processor.charge('guestInterrupt');
+      plan.host.processor.charge(COST.guestInterrupt);
       this.#masked = true;
       plan.device.port.maskInterrupts(true);
       this.wake();
@@ -97,7 +98,7 @@ export class BridgeService implements SentListener {
 
   /** A guest has sent an event: it is queued for service. */
   onGuestEvent(backEnd: BackEnd): void {
-    this.#plan.host.processor.charge('guestInterrupt');
+    this.#plan.host.processor.charge(COST.guestInterrupt);
     this.#enqueue(backEnd);
     this.wake();
   }
@@ -171,7 +172,7 @@ export class BridgeService implements SentListener {
     const copied = transfer === 'copy';
     const found = backEnd.takeFrame(frame, copied ? device.stagingAddress : undefined);
     if (found === 'nothing') return false;
-    host.processor.charge('backEndTransmit');
+    host.processor.charge(COST.backEndTransmit);
     this.#plan.ledger.took(backEnd.front.context, backEnd.firstRequest, backEnd.requests);
     let waits = false;
     if (found === 'frame') waits = this.#fromGuest(backEnd, frame) && !copied;
@@ -208,7 +209,7 @@ export class BridgeService implements SentListener {
   }
 
   #fromDevice(frame: FrameParts): void {
-    this.#plan.host.processor.charge('backEndReceive');
+    this.#plan.host.processor.charge(COST.backEndReceive);
     this.#fromWire += 1;
     const { moves } = this.#plan.ledger;
     if (moves.observed) moves.tell({ kind: 'collected', descriptor: frame.lastIndex });
@@ -230,9 +231,12 @@ export class BridgeService implements SentListener {
     arrivedNs: number | undefined,
   ): number {
     const targets = this.#targets;
+    const found = this.bridge.destinations(mac, from);
+    // Most frames of guests are for the wire alone.
+    if (found.length === 0) return 0;
     targets.length = 0;
     // A list of its own: a guest that loses its port over this frame leaves the bridge meanwhile.
-    for (const target of this.bridge.destinations(mac, from)) targets.push(target);
+    for (const target of found) targets.push(target);
     const flip = this.#plan.transfer === 'flip' && arrivedNs !== undefined && targets.length === 1;
     for (const target of targets) {
       const outcome = target.deliver(frame, flip);

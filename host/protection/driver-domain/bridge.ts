@@ -38,7 +38,7 @@ export class Bridge {
   /** The guests that a frame to `mac` is for, but `from`. The list is reused by the next call. */
   destinations(mac: number, from: BackEnd | undefined): readonly BackEnd[] {
     const found = this.#found;
-    found.length = 0;
+    if (found.length > 0) found.length = 0;
     if (this.#promiscuous === 0 && !isGroup(mac)) {
       const port = this.#byMac.get(mac);
       if (port !== undefined && port !== from) found.push(port);

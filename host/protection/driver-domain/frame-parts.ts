@@ -8,7 +8,7 @@ import {
   pageNumber,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import type { PhysicalMemory } from '../../memory/physical-memory.js';
 
 /** No page: none is mapped for a piece, none has taken its place, a grant gave none. Below 0. */
@@ -56,12 +56,12 @@ export class FrameParts {
 
   /** Where a piece lies. */
   address(piece: number): HostPhysicalAddress {
-    return hostPhysicalAddress(present(this.addresses[piece]));
+    return hostPhysicalAddress(this.addresses[piece] ?? absent());
   }
 
   /** The page that is mapped for a piece, or NO_PAGE. */
   mappedPage(piece: number): PageNumber {
-    return pageNumber(present(this.mapped[piece]));
+    return pageNumber(this.mapped[piece] ?? absent());
   }
 
   /** Adds bytes that lie right behind the last ones; a new piece begins where a page does. */
@@ -73,7 +73,7 @@ export class FrameParts {
       if (this.count === 0 || offsetInPage(at) === 0) {
         this.add(at, piece);
       } else {
-        this.lengths[this.count - 1] = present(this.lengths[this.count - 1]) + piece;
+        this.lengths[this.count - 1] = (this.lengths[this.count - 1] ?? absent()) + piece;
         this.total += piece;
       }
       at = addressAfter(at, piece);
@@ -85,7 +85,7 @@ export class FrameParts {
   readHead(memory: PhysicalMemory, target: Uint8Array): void {
     let at = 0;
     for (let index = 0; index < this.count && at < target.length; index += 1) {
-      const piece = Math.min(present(this.lengths[index]), target.length - at);
+      const piece = Math.min(this.lengths[index] ?? absent(), target.length - at);
       memory.read(this.address(index), piece, target, at);
       at += piece;
     }

@@ -14,7 +14,8 @@ import {
 } from '../../../nic/addresses.js';
 import { MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { DomainId } from '../../memory/page-ownership.js';
@@ -76,7 +77,7 @@ export class FrontQueue implements PortQueue {
     this.plan = plan;
     this.slots = plan.slots;
     this.#ringPages = plan.domain.allocate(sharedRingBytes(plan.slots) / PAGE_BYTES, true);
-    this.shared = new SharedRing(parts.memory, pageAddress(present(this.#ringPages[0])), plan.slots);
+    this.shared = new SharedRing(parts.memory, pageAddress(this.#ringPages[0] ?? absent()), plan.slots);
     this.shared.reset();
     this.#pages = new Uint8Array(plan.slots);
   }
@@ -114,13 +115,13 @@ export class FrontQueue implements PortQueue {
     const count = Math.min(batch.count, room);
     for (let index = 0; index < count; index += 1) {
       const address = batch.address(index);
-      const length = present(batch.lengths[index]);
+      const length = batch.lengths[index] ?? absent();
       const refusal = this.#unspeakable(address, length);
       if (refusal !== undefined) {
         this.#refuse(refusal, address, length);
         return index;
       }
-      this.#request(address, length, present(batch.flags[index]));
+      this.#request(address, length, batch.flags[index] ?? absent());
     }
     return count;
   }
@@ -157,10 +158,10 @@ export class FrontQueue implements PortQueue {
     const count = (consumer - this.#finished) >>> 0;
     if (this.#closed || count === 0 || count > (this.#producer - this.#finished) >>> 0) return;
     for (; this.#finished !== consumer; this.#finished = (this.#finished + 1) >>> 0) {
-      const pages = present(this.#pages[this.#finished & (this.slots - 1)]);
+      const pages = this.#pages[this.#finished & (this.slots - 1)] ?? absent();
       const first = this.#referenceOf(this.#finished);
       for (let page = 0; page < pages; page += 1) this.plan.grants.revoke(first + page);
-      this.#parts.processor.chargeAccount(this.plan.domain.account, 'grantEntry', pages);
+      this.#parts.processor.chargeAccount(this.plan.domain.account, COST.grantEntry, pages);
     }
   }
 
@@ -212,7 +213,7 @@ export class FrontQueue implements PortQueue {
     const { grants, grantee, direction, domain } = this.plan;
     for (let page = 0; page < pages; page += 1)
       grants.grant(first + page, grantee, pageAfter(firstPage, page), direction === 'transmit');
-    this.#parts.processor.chargeAccount(domain.account, 'grantEntry', pages);
+    this.#parts.processor.chargeAccount(domain.account, COST.grantEntry, pages);
     this.shared.put(index, first, offset, flags, length);
     this.#pages[index & (this.slots - 1)] = pages;
     this.#producer = (index + 1) >>> 0;

@@ -6,6 +6,7 @@ import {
   pageAddress,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { SetupRefusal } from '../guest-port.js';
@@ -110,7 +111,7 @@ export class GrantOperations {
   map(table: GrantTable, reference: number, write: boolean): PageNumber {
     const page = this.#enter('map', table, reference, write);
     if (page < 0) return NO_PAGE;
-    this.#parts.processor.chargeAccount(this.#payer, 'grantMap');
+    this.#parts.processor.chargeAccount(this.#payer, COST.grantMap);
     this.#parts.pages.pin(page);
     this.#maps += 1;
     if (this.#moves.observed) this.#tell('map', table, reference, page, 0, PAGE_BYTES);
@@ -120,7 +121,7 @@ export class GrantOperations {
   /** Ends a mapping. */
   unmap(page: PageNumber): void {
     this.#call();
-    this.#parts.processor.chargeAccount(this.#payer, 'grantUnmap');
+    this.#parts.processor.chargeAccount(this.#payer, COST.grantUnmap);
     this.#parts.pages.unpin(page);
     this.#unmaps += 1;
   }
@@ -146,7 +147,7 @@ export class GrantOperations {
     this.#user.adopt(taken);
     this.#user.forget(given);
     guest.adopt(given);
-    processor.chargeAccount(this.#payer, 'flipPage', 2);
+    processor.chargeAccount(this.#payer, COST.flipPage, 2);
     this.#flips += 1;
     if (this.#moves.observed) this.#tell('flip', table, reference, taken, 0, PAGE_BYTES, pageAddress(given));
     return taken;
@@ -154,7 +155,7 @@ export class GrantOperations {
 
   #enter(operation: GrantOperation, table: GrantTable, reference: number, write: boolean): PageNumber {
     this.#call();
-    this.#parts.processor.chargeAccount(this.#payer, 'validatePage');
+    this.#parts.processor.chargeAccount(this.#payer, COST.validatePage);
     const page = this.validate(table, reference, write);
     if (page < 0 && this.#moves.observed) this.#tell(operation, table, reference, page, 0, 0);
     return page;
@@ -194,8 +195,8 @@ export class GrantOperations {
   #chargeCopy(length: number): void {
     this.#copies += 1;
     this.#copiedBytes += length;
-    this.#parts.processor.chargeAccount(this.#payer, 'grantCopy');
-    this.#parts.processor.chargeAccount(this.#payer, 'copyByte', length);
+    this.#parts.processor.chargeAccount(this.#payer, COST.grantCopy);
+    this.#parts.processor.chargeAccount(this.#payer, COST.copyByte, length);
   }
 
   #refuse(refusal: SetupRefusal): PageNumber {

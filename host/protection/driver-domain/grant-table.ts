@@ -6,7 +6,7 @@ import {
   pageAddress,
   pageNumber,
 } from '../../../nic/addresses.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { DomainId } from '../../memory/page-ownership.js';
 import type { PhysicalMemory } from '../../memory/physical-memory.js';
@@ -37,7 +37,7 @@ export class GrantTable {
     this.domain = domain;
     this.entries = entries;
     this.pages = domain.allocate(Math.ceil((entries * GRANT_ENTRY_BYTES) / PAGE_BYTES), true);
-    this.base = pageAddress(present(this.pages[0]));
+    this.base = pageAddress(this.pages[0] ?? absent());
   }
 
   /** The guest lets `to` reach a frame under this reference. */

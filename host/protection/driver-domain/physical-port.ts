@@ -10,7 +10,8 @@ import {
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
 import { type ContextId, NO_CONTEXT, storedContextId } from '../../../scheduler/branded.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { ContextPort } from '../context-port.js';
@@ -70,7 +71,7 @@ export class PhysicalPort {
     });
     const buffers = staged ? slots : 0;
     this.#staging = Array.from({ length: buffers }, () =>
-      pageAddress(present(domain.allocate(STAGING_BYTES / PAGE_BYTES, true)[0])),
+      pageAddress(domain.allocate(STAGING_BYTES / PAGE_BYTES, true)[0] ?? absent()),
     );
     this.#receivePages = domain.allocate(slots);
     this.#batch = new BufferBatch(slots);
@@ -102,7 +103,7 @@ export class PhysicalPort {
 
   /** Where the next frame may be put together. */
   get stagingAddress(): HostPhysicalAddress {
-    return present(this.#staging[this.port.transmit.producer & (this.slots - 1)]);
+    return this.#staging[this.port.transmit.producer & (this.slots - 1)] ?? absent();
   }
 
   /**
@@ -117,7 +118,7 @@ export class PhysicalPort {
       const last = piece + 1 === frame.count;
       this.#batch.add(
         guestAddress(frame.address(piece)),
-        present(frame.lengths[piece]),
+        frame.lengths[piece] ?? absent(),
         last ? FLAG_END_OF_PACKET : 0,
       );
       this.#front[(first + piece) & mask] = NO_CONTEXT;
@@ -149,19 +150,19 @@ export class PhysicalPort {
     let frames = 0;
     for (; this.#reclaimed !== until; this.#reclaimed = (this.#reclaimed + 1) >>> 0) {
       const slot = this.#reclaimed & mask;
-      const mapped = pageNumber(present(this.#mapped[slot]));
+      const mapped = pageNumber(this.#mapped[slot] ?? absent());
       if (mapped !== NO_PAGE) {
         this.#mapped[slot] = NO_PAGE;
         this.#mappedInFlight -= 1;
         listener.done(mapped);
       }
-      const front = storedContextId(present(this.#front[slot]));
+      const front = storedContextId(this.#front[slot] ?? absent());
       if (front === NO_CONTEXT) continue;
       this.#front[slot] = NO_CONTEXT;
       frames += 1;
-      listener.sent(front, present(this.#request[slot]), present(this.#requests[slot]));
+      listener.sent(front, this.#request[slot] ?? absent(), this.#requests[slot] ?? absent());
     }
-    this.#parts.processor.charge('reclaimPacket', frames);
+    this.#parts.processor.charge(COST.reclaimPacket, frames);
     transmit.finish(until);
   }
 
@@ -186,7 +187,7 @@ export class PhysicalPort {
       parts.lastIndex = (this.#received - 1) >>> 0;
       take(parts);
       for (let piece = 0; piece < parts.count; piece += 1) {
-        const exchanged = pageNumber(present(parts.exchanged[piece]));
+        const exchanged = pageNumber(parts.exchanged[piece] ?? absent());
         if (exchanged !== NO_PAGE) this.#receivePages[(first + piece) & mask] = exchanged;
       }
     }
@@ -204,7 +205,7 @@ export class PhysicalPort {
     let sound = true;
     for (let flags = 0; (flags & FLAG_END_OF_PACKET) === 0; ) {
       if (this.#received === consumer) return false;
-      const page = present(this.#receivePages[this.#received & (this.slots - 1)]);
+      const page = this.#receivePages[this.#received & (this.slots - 1)] ?? absent();
       const length = receive.completedLength(this.#received);
       flags = receive.completedFlags(this.#received);
       this.#received = (this.#received + 1) >>> 0;
@@ -230,10 +231,10 @@ export class PhysicalPort {
     const free = this.slots - ((receive.producer - this.#received) >>> 0);
     this.#batch.clear();
     for (let step = 0; step < free; step += 1) {
-      const page = present(this.#receivePages[(receive.producer + step) & (this.slots - 1)]);
+      const page = this.#receivePages[(receive.producer + step) & (this.slots - 1)] ?? absent();
       this.#batch.add(guestAddress(pageAddress(page)), PAGE_BYTES, 0);
     }
-    this.#parts.processor.charge('refillBuffer', free);
+    this.#parts.processor.charge(COST.refillBuffer, free);
     receive.post(this.#batch);
     receive.ring();
   }

@@ -2,7 +2,7 @@ import { PADDED_FRAME_BYTES } from '../../../nic/descriptor.js';
 import type { NicInstruments, WirePort } from '../../../nic/host-port.js';
 import { type ContextId, NO_CONTEXT, storedContextId } from '../../../scheduler/branded.js';
 import type { EventKernel } from '../../../scheduler/event-kernel.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import { tally } from '../../../scheduler/tally.js';
 import type { Processor } from '../../cpu/processor.js';
 import type { GuestPort } from '../guest-port.js';
@@ -55,12 +55,12 @@ export class TrafficLedger implements Intermediary {
     return {
       transmitted: (bytes, offset, length, _context, index, startNs, endNs) => {
         const slot = index & this.#mask;
-        const port = storedContextId(present(this.#port[slot]));
+        const port = storedContextId(this.#port[slot] ?? absent());
         const account = this.#account(port);
         account.framesTransmitted += 1;
         account.bytesTransmitted += length;
         this.#departed += 1;
-        far.transmitted(bytes, offset, length, port, present(this.#index[slot]), startNs, endNs);
+        far.transmitted(bytes, offset, length, port, this.#index[slot] ?? absent(), startNs, endNs);
       },
       controlSent: (bytes, offset, length, startNs, endNs) =>
         far.controlSent?.(bytes, offset, length, startNs, endNs),
@@ -100,7 +100,7 @@ export class TrafficLedger implements Intermediary {
 
   /** When the frame whose last buffer is this one of the card's receive ring came in from the wire, ns. */
   arrivedNs(index: number): number {
-    return present(this.#arrivedNs[index & this.#mask]);
+    return this.#arrivedNs[index & this.#mask] ?? absent();
   }
 
   /** A guest has put `count` requests from index `first` on into its transmit ring. */

@@ -2,7 +2,9 @@ import {
   addressAfter,
   requesterId as asRequesterId,
   type HostPhysicalAddress,
+  type IoPageNumber,
   type IoVirtualAddress,
+  ioPageAddress,
   ioVirtualAddress,
   offsetInPage,
   PAGE_BYTES,
@@ -163,13 +165,14 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
     return { type: 'invalidate-pages', domainId, directories: true };
   }
 
-  invalidatePages(
-    domainId: number,
-    address: IoVirtualAddress,
-    order: number,
-    leafOnly: boolean,
-  ): AmdviCommand {
-    return { type: 'invalidate-pages', domainId, address, sizeBits: 12 + order, directories: !leafOnly };
+  invalidatePages(domainId: number, first: IoPageNumber, order: number, leafOnly: boolean): AmdviCommand {
+    return {
+      type: 'invalidate-pages',
+      domainId,
+      address: ioPageAddress(first),
+      sizeBits: 12 + order,
+      directories: !leafOnly,
+    };
   }
 
   invalidateDeviceTlb(

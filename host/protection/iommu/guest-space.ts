@@ -1,10 +1,11 @@
 import {
-  addressAfter,
   type BusAddress,
   deviceAddress,
   type GuestPhysicalAddress,
   type HostPhysicalAddress,
-  type IoVirtualAddress,
+  type IoPageNumber,
+  ioPageAddress,
+  ioPageAfter,
   lastPageOf,
   machineAddress,
   PAGE_BYTES,
@@ -15,9 +16,11 @@ import {
   pageOf,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { READ, WRITE } from '../../iommu/entry-format.js';
+import type { MapOutcome } from '../../iommu/radix-table.js';
 import type { PageRefusal } from '../../memory/page-ownership.js';
 import { malformedBuffer } from '../posted-buffers.js';
 import type { AddressSpace } from './address-space.js';
@@ -51,7 +54,7 @@ export class GuestSpace {
   readonly #atEnd: (() => void)[] = [];
   #pinned = 0;
   #rings:
-    | { readonly iova: IoVirtualAddress; readonly firstPage: PageNumber; readonly pages: number }
+    | { readonly first: IoPageNumber; readonly firstPage: PageNumber; readonly pages: number }
     | undefined;
 
   constructor(parts: HostParts, driver: IommuDriver, domain: Domain, address: AddressSpace) {
@@ -79,7 +82,7 @@ export class GuestSpace {
     const physical = machineAddress(address);
     const last = lastPageOf(physical, length);
     for (let page = pageOf(physical); page <= last; page = pageAfter(page)) {
-      this.parts.processor.chargeAccount(this.#payer, 'validatePage');
+      this.parts.processor.chargeAccount(this.#payer, COST.validatePage);
       const refusal = this.parts.pages.refusalFor(this.domain.id, page);
       if (refusal !== undefined) return refusal;
     }
@@ -87,30 +90,36 @@ export class GuestSpace {
   }
 
   /** Maps one page and pins its page. Throws when it is mapped: the strategies keep count. */
-  map(iova: IoVirtualAddress, page: PageNumber, permissions: number): void {
-    this.#write(iova, page, 1, permissions);
+  map(ioPage: IoPageNumber, page: PageNumber, permissions: number): void {
+    const outcome = this.address.tables.mapPage(ioPage, page, this.#granted(permissions));
+    this.#countMapped(outcome, ioPage, page, 1);
   }
 
   /** Maps pages that follow each other, in large pages where both addresses are aligned for one. */
-  mapRange(iova: IoVirtualAddress, firstPage: PageNumber, pages: number, permissions: number): void {
-    this.#byUnit(iova, firstPage, pages, (at, page, unit) => this.#write(at, page, unit, permissions));
+  mapRange(first: IoPageNumber, firstPage: PageNumber, pages: number, permissions: number): void {
+    const granted = this.#granted(permissions);
+    this.#byUnit(first, firstPage, pages, (at, page, unit) => {
+      const pageBits = unit === LARGE_PAGES ? 21 : 12;
+      const outcome = this.address.tables.map(ioPageAddress(at), pageAddress(page), pageBits, granted);
+      this.#countMapped(outcome, at, page, unit);
+    });
   }
 
   /** Takes pages that `map` mapped out of the tables. Caches may still know them, so pages stay pinned until `unpin`. */
-  clear(iova: IoVirtualAddress, pages: number): void {
-    if (this.address.tables.unmap(iova, pages * PAGE_BYTES) > 0) {
+  clear(first: IoPageNumber, pages: number): void {
+    if (this.address.tables.unmapPages(first, pages) > 0) {
       // Caches may point at a table that was given back; only ranges that no unmap here has could do that.
       throw new InvariantViolation(
-        `unmapping ${pages} pages at 0x${iova.toString(16)} gave a table page back`,
+        `unmapping ${pages} pages at 0x${ioPageAddress(first).toString(16)} gave a table page back`,
       );
     }
     this.#countUnmapped(pages, pages);
   }
 
   /** Takes out what one `mapRange` with the same arguments mapped. */
-  clearRange(iova: IoVirtualAddress, firstPage: PageNumber, pages: number): void {
-    this.#byUnit(iova, firstPage, pages, (at, _page, unit) => {
-      this.address.tables.unmap(at, unit * PAGE_BYTES);
+  clearRange(first: IoPageNumber, firstPage: PageNumber, pages: number): void {
+    this.#byUnit(first, firstPage, pages, (at, _page, unit) => {
+      this.address.tables.unmapPages(at, unit);
       this.#countUnmapped(unit, 1);
     });
   }
@@ -119,19 +128,19 @@ export class GuestSpace {
   unpin(firstPage: PageNumber, pages: number): void {
     for (let page = firstPage; page < firstPage + pages; page = pageAfter(page)) this.parts.pages.unpin(page);
     this.#pinned -= pages;
-    this.parts.processor.chargeAccount(this.#payer, 'unpinPage', pages);
+    this.parts.processor.chargeAccount(this.#payer, COST.unpinPage, pages);
   }
 
   /** Asks for the invalidation of a range; `done` runs when the unit reports it, with the range and `page`. */
   invalidate(
-    iova: IoVirtualAddress,
+    first: IoPageNumber,
     pages: number,
     leafOnly: boolean,
     done: WhenReported,
     page = pageNumber(0),
   ): void {
     this.counters.flushes += 1;
-    this.driver.invalidateRange(this.address.domainId, iova, pages, leafOnly, done, page);
+    this.driver.invalidateRange(this.address.domainId, first, pages, leafOnly, done, page);
   }
 
   /** Likewise for everything of the domain. */
@@ -156,13 +165,13 @@ export class GuestSpace {
   mapRings(physical: HostPhysicalAddress, bytes: number): BusAddress {
     const firstPage = pageOf(physical);
     const pages = bytes / PAGE_BYTES;
-    const iova = this.address.iovas.allocate(pages);
-    if (iova < 0) throw new InvariantViolation('no I/O virtual address left for rings');
+    const first = this.address.iovas.allocate(pages);
+    if (first < 0) throw new InvariantViolation('no I/O virtual address left for rings');
     for (let page = 0; page < pages; page += 1)
-      this.map(addressAfter(iova, page * PAGE_BYTES), pageAfter(firstPage, page), READ_WRITE);
-    this.#rings = { iova, firstPage, pages };
+      this.map(ioPageAfter(first, page), pageAfter(firstPage, page), READ_WRITE);
+    this.#rings = { first, firstPage, pages };
     this.announce();
-    return deviceAddress(iova);
+    return deviceAddress(ioPageAddress(first));
   }
 
   /** The port is going: what it has is out of the tables, and will be out of the caches when `gone` is called. */
@@ -170,11 +179,10 @@ export class GuestSpace {
     const rings = this.#rings;
     if (rings === undefined) return;
     this.#rings = undefined;
-    for (let page = 0; page < rings.pages; page += 1)
-      this.clear(addressAfter(rings.iova, page * PAGE_BYTES), 1);
+    for (let page = 0; page < rings.pages; page += 1) this.clear(ioPageAfter(rings.first, page), 1);
     this.whenGone(() => {
       this.unpin(rings.firstPage, rings.pages);
-      this.address.iovas.free(rings.iova, rings.pages);
+      this.address.iovas.free(rings.first, rings.pages);
     });
   }
 
@@ -194,37 +202,38 @@ export class GuestSpace {
     if (this.#pinned < 0) throw new InvariantViolation('a space has dropped more references than it took');
   }
 
-  #write(iova: IoVirtualAddress, first: PageNumber, pages: number, permissions: number): void {
-    const { writeOnlyPages } = this.driver.features;
-    // Without CAP.ZLR a device's zero-length read of a receive buffer would fault, so Linux grants reads as well.
-    const granted = permissions === WRITE && !writeOnlyPages ? READ_WRITE : permissions;
-    const pageBits = pages === LARGE_PAGES ? 21 : 12;
-    const outcome = this.address.tables.map(iova, pageAddress(first), pageBits, granted);
-    if (outcome !== 'mapped') throw new InvariantViolation(`mapping of 0x${iova.toString(16)}: ${outcome}`);
+  /** Without CAP.ZLR a device's zero-length read of a receive buffer would fault, so Linux grants reads as well. */
+  #granted(permissions: number): number {
+    return permissions === WRITE && !this.driver.features.writeOnlyPages ? READ_WRITE : permissions;
+  }
+
+  #countMapped(outcome: MapOutcome, ioPage: IoPageNumber, first: PageNumber, pages: number): void {
+    if (outcome !== 'mapped')
+      throw new InvariantViolation(`mapping of 0x${ioPageAddress(ioPage).toString(16)}: ${outcome}`);
     for (let page = first; page < first + pages; page = pageAfter(page)) this.parts.pages.pin(page);
     this.#pinned += pages;
     this.counters.mapped += pages;
-    this.parts.processor.chargeAccount(this.#payer, 'mapPage');
-    this.parts.processor.chargeAccount(this.#payer, 'pinPage', pages);
+    this.parts.processor.chargeAccount(this.#payer, COST.mapPage);
+    this.parts.processor.chargeAccount(this.#payer, COST.pinPage, pages);
   }
 
   /** @param entries table entries that were cleared */
   #countUnmapped(pages: number, entries: number): void {
     this.counters.unmapped += pages;
-    this.parts.processor.chargeAccount(this.#payer, 'unmapPage', entries);
+    this.parts.processor.chargeAccount(this.#payer, COST.unmapPage, entries);
   }
 
   #byUnit(
-    iova: IoVirtualAddress,
+    firstIoPage: IoPageNumber,
     firstPage: PageNumber,
     pages: number,
-    each: (iova: IoVirtualAddress, first: PageNumber, pages: number) => void,
+    each: (ioPage: IoPageNumber, first: PageNumber, pages: number) => void,
   ): void {
-    const alike = this.driver.features.largePages && (iova / PAGE_BYTES - firstPage) % LARGE_PAGES === 0;
+    const alike = this.driver.features.largePages && (firstIoPage - firstPage) % LARGE_PAGES === 0;
     for (let page = 0; page < pages; ) {
       const large = alike && (firstPage + page) % LARGE_PAGES === 0 && pages - page >= LARGE_PAGES;
       const unit = large ? LARGE_PAGES : 1;
-      each(addressAfter(iova, page * PAGE_BYTES), pageAfter(firstPage, page), unit);
+      each(ioPageAfter(firstIoPage, page), pageAfter(firstPage, page), unit);
       page += unit;
     }
   }

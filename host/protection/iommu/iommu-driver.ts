@@ -1,4 +1,4 @@
-import type { IoVirtualAddress, PageNumber, RequesterId } from '../../../nic/addresses.js';
+import type { IoPageNumber, IoVirtualAddress, PageNumber, RequesterId } from '../../../nic/addresses.js';
 import type { AccessGate } from '../../bus/access-gate.js';
 import type { QueueTiming } from '../../iommu/queue-timing.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
@@ -55,7 +55,7 @@ export const FAULTS_KEPT = 1000;
  * Called when the unit has reported that it is finished, with the range that was asked for and a page number that
  * was given along. One function serves all waits of a kind, so a wait makes no closure.
  */
-export type WhenReported = (iova: IoVirtualAddress, pages: number, page: PageNumber) => void;
+export type WhenReported = (first: IoPageNumber, pages: number, page: PageNumber) => void;
 
 /** Counts of the caches and walkers of a unit, by name. */
 export type IommuCounters = Readonly<Record<string, number>>;
@@ -99,7 +99,7 @@ export interface IommuDriver {
    */
   invalidateRange(
     domainId: number,
-    iova: IoVirtualAddress,
+    first: IoPageNumber,
     pages: number,
     leafOnly: boolean,
     done: WhenReported,

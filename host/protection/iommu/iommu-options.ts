@@ -1,6 +1,7 @@
 import type { QueueTiming } from '../../iommu/queue-timing.js';
 import type { TimingParameters } from '../../iommu/translation/parameters.js';
 import type { VtdCapabilities } from '../../iommu/vtd/capabilities.js';
+import type { HandOverKind } from '../protection.js';
 import type { IommuVendor } from './iommu-driver.js';
 import type { StrategyMaker } from './mapping-strategy.js';
 import type { QueueLockOptions } from './queue-lock.js';
@@ -11,6 +12,11 @@ export interface OwnStrategy {
   readonly name: string;
   /** The hypervisor owns and writes the rings, and the card checks sequence numbers (CDNA). */
   readonly hypervisorRings: boolean;
+  /**
+   * How drivers of the card's own registers hand buffers over, where it does not follow from the rings' owner. One that
+   * only writes names everything, its rings too, by addresses of an IOMMU of its own, and we map nothing for it.
+   */
+  readonly handOver?: HandOverKind;
   readonly make: StrategyMaker;
 }
 

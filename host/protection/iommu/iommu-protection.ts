@@ -2,9 +2,9 @@ import {
   deviceAddress,
   identityAddress,
   identityOf,
+  ioVirtualAddress,
   lastPageOf,
   type PageNumber,
-  pageAddress,
   pageAfter,
   pageOf,
   type RequesterId,
@@ -72,7 +72,7 @@ export class IommuProtection implements Protection {
   constructor(parts: HostParts, strategy: OwnStrategy, options: IommuOptions) {
     this.#parts = parts;
     this.name = strategy.name;
-    this.handOver = strategy.hypervisorRings ? 'hypervisor-writes' : 'map-then-write';
+    this.handOver = strategy.handOver ?? (strategy.hypervisorRings ? 'hypervisor-writes' : 'map-then-write');
     this.#strategy = strategy;
     this.#oneRequesterId = options.oneRequesterId ?? false;
     if (options.faultLimit !== undefined) this.limitFaults(options.faultLimit);
@@ -100,7 +100,7 @@ export class IommuProtection implements Protection {
     parts.hypervisor.attachVectorRing((physical, bytes) => {
       const last = lastPageOf(physical, bytes);
       for (let page = pageOf(physical); page <= last; page = pageAfter(page))
-        cardTables.map(identityOf(page), pageAddress(page), 12, WRITE);
+        cardTables.mapPage(identityOf(page), page, WRITE);
       return deviceAddress(identityAddress(physical));
     });
     driver.attach(driverOptions.managementRequester, CARD_DOMAIN, cardTables);
@@ -126,7 +126,10 @@ export class IommuProtection implements Protection {
         receiveGate: strategy.receive,
         hypervisorRings: this.#strategy.hypervisorRings,
         eligible: (context) => !this.#leaving.has(context),
-        busAddressOf: (physical, bytes) => space.mapRings(physical, bytes),
+        busAddressOf: (physical, bytes) =>
+          options.ownRings !== undefined && this.handOver === 'write'
+            ? deviceAddress(ioVirtualAddress(options.ownRings))
+            : space.mapRings(physical, bytes),
       });
       const entry = { port, space, strategy };
       this.#open.set(port.context, entry);

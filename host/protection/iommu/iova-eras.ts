@@ -1,10 +1,10 @@
-import type { CostName } from '../../cpu/costs.js';
+import { COST, type CostNumber } from '../../cpu/costs.js';
 
 /** A way in which kernels find I/O virtual addresses, and what it costs per buffer. */
 export interface IovaEra {
   /** The cost (host/cpu/costs.ts, with source and certainty) where each unmap invalidates, and where that is deferred. */
-  readonly strict: CostName;
-  readonly deferred: CostName;
+  readonly strict: CostNumber;
+  readonly deferred: CostNumber;
 }
 
 /**
@@ -14,18 +14,18 @@ export interface IovaEra {
 export const IOVA_ERAS = {
   /** Calgary in Linux 2.6 (iommu_range_alloc in pci-calgary.c). */
   bitmap: {
-    strict: 'iovaBitmap',
-    deferred: 'iovaBitmap',
+    strict: COST.iovaBitmap,
+    deferred: COST.iovaBitmap,
   },
   /** Intel and AMD units in Linux until 4.6. */
   rbtree: {
-    strict: 'iovaTreeStrict',
-    deferred: 'iovaTreeDeferred',
+    strict: COST.iovaTreeStrict,
+    deferred: COST.iovaTreeDeferred,
   },
   /** Linux from 4.7 on: caches of ranges per size and CPU (iova_rcache). */
   rcache: {
-    strict: 'iovaAllocate',
-    deferred: 'iovaAllocate',
+    strict: COST.iovaAllocate,
+    deferred: COST.iovaAllocate,
   },
 } as const satisfies Record<string, IovaEra>;
 

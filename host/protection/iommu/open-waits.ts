@@ -1,10 +1,5 @@
-import {
-  type IoVirtualAddress,
-  ioVirtualAddress,
-  type PageNumber,
-  pageNumber,
-} from '../../../nic/addresses.js';
-import { present } from '../../../scheduler/present.js';
+import { type IoPageNumber, ioPageNumber, type PageNumber, pageNumber } from '../../../nic/addresses.js';
+import { absent } from '../../../scheduler/present.js';
 import type { WhenReported } from './iommu-driver.js';
 
 const INITIAL = 64;
@@ -16,7 +11,7 @@ const INITIAL = 64;
 export class OpenWaits {
   readonly #done: (WhenReported | undefined)[] = [];
   #number = new Uint32Array(INITIAL);
-  #iova = new Float64Array(INITIAL);
+  #first = new Float64Array(INITIAL);
   #pages = new Float64Array(INITIAL);
   #page = new Float64Array(INITIAL);
   #head = 0;
@@ -28,16 +23,16 @@ export class OpenWaits {
 
   /** What the unit writes when it comes to the oldest. */
   get oldestNumber(): number {
-    return present(this.#number[this.#head]);
+    return this.#number[this.#head] ?? absent();
   }
 
-  push(number: number, done: WhenReported, iova: IoVirtualAddress, pages: number, page: PageNumber): void {
+  push(number: number, done: WhenReported, first: IoPageNumber, pages: number, page: PageNumber): void {
     if (this.#count === this.#number.length) this.#grow();
     const at = (this.#head + this.#count) & (this.#number.length - 1);
     this.#count += 1;
     this.#done[at] = done;
     this.#number[at] = number;
-    this.#iova[at] = iova;
+    this.#first[at] = first;
     this.#pages[at] = pages;
     this.#page[at] = page;
   }
@@ -51,9 +46,9 @@ export class OpenWaits {
     // A free place must not keep its last callback alive.
     this.#done[at] = undefined;
     done?.(
-      ioVirtualAddress(present(this.#iova[at])),
-      present(this.#pages[at]),
-      pageNumber(present(this.#page[at])),
+      ioPageNumber(this.#first[at] ?? absent()),
+      this.#pages[at] ?? absent(),
+      pageNumber(this.#page[at] ?? absent()),
     );
   }
 
@@ -62,12 +57,12 @@ export class OpenWaits {
     const order = Array.from({ length: old }, (_, index) => (this.#head + index) & (old - 1));
     const done = order.map((at) => this.#done[at]);
     const wider = <T extends Uint32Array | Float64Array>(from: T, to: T): T => {
-      for (const [index, at] of order.entries()) to[index] = present(from[at]);
+      for (const [index, at] of order.entries()) to[index] = from[at] ?? absent();
       return to;
     };
     for (const [index, one] of done.entries()) if (one !== undefined) this.#done[index] = one;
     this.#number = wider(this.#number, new Uint32Array(old * 2));
-    this.#iova = wider(this.#iova, new Float64Array(old * 2));
+    this.#first = wider(this.#first, new Float64Array(old * 2));
     this.#pages = wider(this.#pages, new Float64Array(old * 2));
     this.#page = wider(this.#page, new Float64Array(old * 2));
     this.#head = 0;

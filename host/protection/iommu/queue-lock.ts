@@ -1,6 +1,6 @@
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
-import { present } from '../../../scheduler/present.js';
+import { absent } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
 
 /** The lock around a unit's queue, and what is done while it is held. Times in ns. */
@@ -135,7 +135,7 @@ export class QueueLock {
   /** No core can ask for a moment before now. */
   #forget(nowNs: number): void {
     let past = 0;
-    while (past < this.#holds.length && present(this.#holds[past]).endNs <= nowNs) past += 1;
+    while (past < this.#holds.length && (this.#holds[past] ?? absent()).endNs <= nowNs) past += 1;
     if (past > 0) this.#holds.splice(0, past);
   }
 }

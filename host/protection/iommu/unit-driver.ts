@@ -1,8 +1,9 @@
 import {
-  addressAfter,
   hostPhysicalAddress,
-  type IoVirtualAddress,
-  ioVirtualAddress,
+  type IoPageNumber,
+  ioPageAddress,
+  ioPageAfter,
+  ioPageNumber,
   PAGE_BYTES,
   pageNumber,
   type RequesterId,
@@ -30,8 +31,6 @@ import { UnitFaultLog } from './unit-fault-log.js';
 import type { UnitFeatures } from './unit-features.js';
 import { UnitQueue } from './unit-queue.js';
 import type { VendorMaker, VendorOperations } from './vendor-operations.js';
-
-const PAGE_BITS = 12;
 
 /**
  * The hypervisor's driver for a translation unit, whichever the vendor: it attaches requesters to tables, fills the
@@ -183,7 +182,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
 
   invalidateRange(
     domainId: number,
-    iova: IoVirtualAddress,
+    first: IoPageNumber,
     pages: number,
     leafOnly: boolean,
     done: WhenReported,
@@ -193,22 +192,17 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     const order = orderOf(pages);
     if (order > this.features.maxOrder) {
       this.#submitDomain(domainId);
-      this.#queue.wait(done, iova, pages, page);
+      this.#queue.wait(done, first, pages, page);
       return;
     }
-    const bits = PAGE_BITS + order;
-    const bytes = pageSize(bits);
+    const size = pageSize(order);
     const takesNs = this.timing.parameters.pageInvalidationNs;
-    for (
-      let address = pageStart(iova, bits);
-      address < iova + pages * PAGE_BYTES;
-      address = addressAfter(address, bytes)
-    ) {
-      this.#queue.submit(this.operations.invalidatePages(domainId, address, order, leafOnly), takesNs);
-      this.#askDevices(domainId, address, order);
+    for (let at = pageStart(first, order); at < first + pages; at = ioPageAfter(at, size)) {
+      this.#queue.submit(this.operations.invalidatePages(domainId, at, order, leafOnly), takesNs);
+      this.#askDevices(domainId, at, order);
     }
     this.#invalidations += 1;
-    this.#queue.wait(done, iova, pages, page);
+    this.#queue.wait(done, first, pages, page);
   }
 
   invalidateDomain(domainId: number, done: () => void): void {
@@ -272,15 +266,16 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
   #submitDomain(domainId: number): void {
     const takesNs = this.timing.parameters.domainInvalidationNs;
     this.#queue.submit(this.operations.invalidateDomain(domainId), takesNs);
-    this.#askDevices(domainId, ioVirtualAddress(0), undefined);
+    this.#askDevices(domainId, ioPageNumber(0), undefined);
     this.#invalidations += 1;
   }
 
   /** Devices that hold translations of the domain themselves drop them too, behind the unit's own. */
-  #askDevices(domainId: number, address: IoVirtualAddress, order: number | undefined): void {
+  #askDevices(domainId: number, first: IoPageNumber, order: number | undefined): void {
     const takesNs = this.timing.parameters.deviceTlbInvalidationNs;
     for (const device of this.#deviceTlbs) {
       if (device.domainId !== domainId) continue;
+      const address = ioPageAddress(first);
       this.#queue.submit(this.operations.invalidateDeviceTlb(device.requesterId, address, order), takesNs);
     }
   }

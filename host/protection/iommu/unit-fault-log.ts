@@ -1,3 +1,4 @@
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import { FAULTS_KEPT, type IommuFault } from './iommu-driver.js';
 
@@ -17,7 +18,7 @@ export class UnitFaultLog {
     this.#parts = parts;
     this.#readLog = () => {
       this.#posted = false;
-      parts.processor.charge('interrupt');
+      parts.processor.charge(COST.interrupt);
       readLog();
     };
   }
@@ -37,7 +38,7 @@ export class UnitFaultLog {
   /** A record of the log; `registers` reads were needed for it. */
   add(fault: Omit<IommuFault, 'readAtNs'>, registers: number): void {
     this.#read += 1;
-    this.#parts.processor.charge('registerRead', registers);
+    this.#parts.processor.charge(COST.registerRead, registers);
     if (this.faults.length < FAULTS_KEPT) {
       this.faults.push({ ...fault, readAtNs: this.#parts.kernel.nowNs });
     }

@@ -1,10 +1,6 @@
-import {
-  addressAfter,
-  type HostPhysicalAddress,
-  ioVirtualAddress,
-  pageNumber,
-} from '../../../nic/addresses.js';
+import { addressAfter, type HostPhysicalAddress, ioPageNumber, pageNumber } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { WhenReported } from './iommu-driver.js';
 import { OpenWaits } from './open-waits.js';
@@ -76,7 +72,7 @@ export class UnitQueue<Command extends object> {
     const { kernel, processor, hypervisor } = this.#parts;
     if (!this.#submitting) this.#lock?.submit();
     this.#submitting = true;
-    processor.chargeAccount(hypervisor.account, 'queueInvalidation');
+    processor.chargeAccount(hypervisor.account, COST.queueInvalidation);
     const hereNs = kernel.nowNs + processor.elapsedNs;
     // Where a lock orders what cores submit, the others' part of the wait is charged there.
     const startNs = this.#lock === undefined ? Math.max(this.#idleAtNs, hereNs) : hereNs;
@@ -90,9 +86,9 @@ export class UnitQueue<Command extends object> {
   }
 
   /** `done` runs, with the three numbers, when the unit has finished everything submitted so far. */
-  wait(done: WhenReported, iova = ioVirtualAddress(0), pages = 0, page = pageNumber(0)): void {
+  wait(done: WhenReported, first = ioPageNumber(0), pages = 0, page = pageNumber(0)): void {
     this.#waitNumber = (this.#waitNumber + 1) >>> 0;
-    this.#waits.push(this.#waitNumber, done, iova, pages, page);
+    this.#waits.push(this.#waitNumber, done, first, pages, page);
     this.submit(this.#format.wait(this.#waitNumber), this.#format.statusNs);
     this.#submitting = false;
   }

@@ -1,4 +1,4 @@
-import type { IoVirtualAddress, RequesterId } from '../../../nic/addresses.js';
+import type { IoPageNumber, IoVirtualAddress, RequesterId } from '../../../nic/addresses.js';
 import type { InterruptResult } from '../../iommu/interrupt-remapping.js';
 import type { QueueTiming } from '../../iommu/queue-timing.js';
 import type { RadixTable } from '../../iommu/radix-table.js';
@@ -81,7 +81,7 @@ export interface VendorOperations<Command extends object> {
   /** Commands; the object may be the same each time. An order is log2 of a number of 4 KB pages. */
   invalidateEntry(requesterId: RequesterId, domainId: number): Command;
   invalidateDomain(domainId: number): Command;
-  invalidatePages(domainId: number, address: IoVirtualAddress, order: number, leafOnly: boolean): Command;
+  invalidatePages(domainId: number, first: IoPageNumber, order: number, leafOnly: boolean): Command;
   /** Translations that a device holds itself; all of them without an order. */
   invalidateDeviceTlb(
     requesterId: RequesterId,

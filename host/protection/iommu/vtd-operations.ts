@@ -2,7 +2,9 @@ import {
   addressAfter,
   requesterId as asRequesterId,
   hostPhysicalAddress,
+  type IoPageNumber,
   type IoVirtualAddress,
+  ioPageAddress,
   ioVirtualAddress,
   type RequesterId,
 } from '../../../nic/addresses.js';
@@ -179,13 +181,13 @@ export class VtdOperations implements VendorOperations<InvalidationDescriptor> {
 
   invalidatePages(
     domainId: number,
-    address: IoVirtualAddress,
+    first: IoPageNumber,
     order: number,
     leafOnly: boolean,
   ): InvalidationDescriptor {
     const command = this.#rangeCommand;
     command.domainId = domainId;
-    command.address = address;
+    command.address = ioPageAddress(first);
     command.addressMask = order;
     command.leafOnly = leafOnly;
     return command;

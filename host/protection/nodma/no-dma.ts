@@ -13,6 +13,7 @@ import {
 } from '../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
+import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import { HYPERVISOR } from '../../hypervisor/hypervisor.js';
@@ -150,7 +151,7 @@ export class NoDmaProtection extends ReferenceApproach {
     const word = memory.readU32(address);
     memory.writeU32(address, forbidden ? word | bit : word & ~bit);
     this.#bitsChanged += 1;
-    processor.chargeAccount(hypervisor.account, 'tableWord');
+    processor.chargeAccount(hypervisor.account, COST.tableWord);
   }
 }
 

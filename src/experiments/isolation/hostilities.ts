@@ -1,6 +1,7 @@
 import { HostileGuest } from '../../../guests/hostile/index.js';
 import { fixedSize } from '../../../guests/traffic/frame-sizes.js';
 import { constantRate, greedy } from '../../../guests/traffic/generated-sources.js';
+import { COST } from '../../../host/cpu/costs.js';
 import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
 import { MAILBOX } from '../../../nic/registers.js';
@@ -195,7 +196,7 @@ function storm({ machine, neighbour }: Turn, work: () => void): void {
   const again = () => {
     for (let count = 0; count < AT_ONCE; count += 1) {
       // What the loop itself costs, so that time goes on where nothing else is charged.
-      processor.charge('writeDescriptor');
+      processor.charge(COST.writeDescriptor);
       work();
     }
     processor.post(account, again);

@@ -9,7 +9,7 @@ import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import type { IommuProtection } from '../../../host/protection/iommu/iommu-protection.js';
 import type { QueueLockOptions } from '../../../host/protection/iommu/queue-lock.js';
 import { SingleUse } from '../../../host/protection/iommu/strategies/single-use.js';
-import type { IoVirtualAddress, PageNumber } from '../../../nic/addresses.js';
+import type { IoPageNumber, PageNumber } from '../../../nic/addresses.js';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
@@ -105,7 +105,7 @@ class ReceiveQueue {
   readonly #receiveWork = () => this.#receive();
   readonly #unmapWork = () => this.#unmap();
   readonly #mapWork = () => this.#mapNext();
-  #iova: IoVirtualAddress;
+  #mapped: IoPageNumber;
 
   constructor(
     host: Host<IommuProtection>,
@@ -122,7 +122,7 @@ class ReceiveQueue {
     this.#frameNs = frameNs;
     this.#random = new RandomStream((seed ^ Math.imul(core + 1, 0x9e3779b1)) >>> 0);
     this.#page = present(domain.allocate(1)[0]);
-    this.#iova = this.#map();
+    this.#mapped = this.#map();
     this.#post(this.#receiveWork);
   }
 
@@ -139,13 +139,13 @@ class ReceiveQueue {
   }
 
   #unmap(): void {
-    this.#strategy.retire(this.#iova, 1, this.#page);
+    this.#strategy.retire(this.#mapped, 1, this.#page);
     this.#strategy.settle();
     this.#post(this.#mapWork);
   }
 
   #mapNext(): void {
-    this.#iova = this.#map();
+    this.#mapped = this.#map();
     this.#post(this.#receiveWork);
   }
 
@@ -153,12 +153,12 @@ class ReceiveQueue {
     this.#host.processor.post(this.#domain.account, work);
   }
 
-  #map(): IoVirtualAddress {
+  #map(): IoPageNumber {
     const { processor, hypervisor } = this.#host;
     processor.chargeAccount(hypervisor.account, this.#strategy.addressCost);
-    const iova = this.#strategy.place(1);
-    this.#space.map(iova, this.#page, WRITE);
+    const first = this.#strategy.place(1);
+    this.#space.map(first, this.#page, WRITE);
     this.#space.announce();
-    return iova;
+    return first;
   }
 }

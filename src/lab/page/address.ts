@@ -1,6 +1,18 @@
 import { effect, signal } from '@preact/signals';
 import { decodeLink, encodeLink, type LabState } from '../link.js';
-import { activity, film, layouts, message, open, paceNs, panel, plans, play, position } from './store.js';
+import {
+  activity,
+  attackHere,
+  film,
+  layouts,
+  message,
+  open,
+  paceNs,
+  panel,
+  plans,
+  play,
+  runPosition,
+} from './store.js';
 import { prefersStillness } from './theme.js';
 import { enterTour, tourAt } from './tour-store.js';
 
@@ -9,10 +21,12 @@ export const link = signal('');
 
 function stateNow(): LabState {
   const tour = tourAt.value;
+  const shown = film.value;
   return {
     plans: plans.value,
-    position: position.value,
+    position: runPosition(),
     paceNs: paceNs.value,
+    ...(shown?.cast === undefined ? {} : { attack: { name: shown.attack, ...shown.cast } }),
     ...(tour === undefined ? {} : { tour }),
   };
 }
@@ -23,7 +37,9 @@ export function keepAddress(): void {
     const state = stateNow();
     // What the address says is opened first.
     if (layouts.value.length === 0) return;
-    if (film.value !== undefined || (activity.value !== 'paused' && activity.value !== 'ended')) return;
+    // A film of a machine of its own is no state of the run.
+    if (film.value !== undefined && film.value.cast === undefined) return;
+    if (film.value === undefined && activity.value !== 'paused' && activity.value !== 'ended') return;
     const next = encodeLink(state);
     if (next === link.peek()) return;
     link.value = next;
@@ -46,7 +62,18 @@ export function openAddress(): void {
       return;
     }
     tourAt.value = state.tour;
-    open(state.plans, state.position);
+    const { attack } = state;
+    open(
+      state.plans,
+      state.position,
+      attack === undefined
+        ? undefined
+        : () => {
+            panel.value = 'attacks';
+            attackHere(attack.name, { attacker: attack.attacker, victim: attack.victim });
+          },
+    );
+    if (attack !== undefined) return;
     if (state.position.events === 0 && state.position.atNs === 0 && !prefersStillness()) play();
   } catch (error) {
     message.value = error instanceof Error ? error.message : String(error);

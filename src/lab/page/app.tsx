@@ -1,3 +1,4 @@
+import { computed } from '@preact/signals';
 import { AttackPanel } from './attack-panel.js';
 import { JournalPanel } from './journal-panel.js';
 import { KnobsPanel } from './knobs.js';
@@ -5,9 +6,22 @@ import { LinksPanel } from './links-panel.js';
 import { LookPanel } from './look.js';
 import { Picture } from './picture.js';
 import { Plots } from './plots.js';
-import { announcement, film, message, PANELS, type Panel, panel, plans, theme } from './store.js';
+import { ServedKnobs } from './served-knobs.js';
+import {
+  announcement,
+  film,
+  films,
+  isServed,
+  message,
+  PANELS,
+  type Panel,
+  panel,
+  plans,
+  theme,
+} from './store.js';
 import { StoryPanel } from './story-panel.js';
 import { TourPanel } from './tour-panel.js';
+import { tourAt } from './tour-store.js';
 import { Transport } from './transport.js';
 
 const PANEL_TITLES: Readonly<Record<Panel, string>> = {
@@ -18,9 +32,13 @@ const PANEL_TITLES: Readonly<Record<Panel, string>> = {
   links: 'Links',
 };
 
+/** Panels that are there: with real guests there is nothing to start anew, and so no tour, attack or link. */
+const shownPanels = computed<readonly Panel[]>(() => (isServed.value ? ['knobs', 'look'] : PANELS));
+
 /** The page: the picture and its plots, and beside them what is turned, read and asked. */
 export function App() {
-  const isPair = plans.value.length === 2 && film.value === undefined;
+  const shown = film.value === undefined ? plans.value : films.value;
+  const isPair = shown.length === 2;
   return (
     <>
       <a class="skip" href="#panel">
@@ -30,7 +48,7 @@ export function App() {
         <h1>
           cdna-nic <span>lab</span>
         </h1>
-        <p>{plans.value[0]?.scenario.name ?? 'a scenario of your own'}</p>
+        <p>{plans.value[0]?.scenario.name ?? (isServed.value ? 'real guests' : 'a scenario of your own')}</p>
         <ThemeSwitch />
       </header>
       <main class={isPair ? 'pair' : ''}>
@@ -41,7 +59,7 @@ export function App() {
             </p>
           )}
           <div class="machines">
-            {(film.value === undefined ? plans.value : [film.value]).map((_, index) => (
+            {shown.map((_, index) => (
               <Picture key={index} index={index} />
             ))}
           </div>
@@ -51,7 +69,7 @@ export function App() {
         </div>
         <aside id="panel" tabIndex={-1} aria-label="Panels">
           <div class="tabs" role="tablist" aria-label="Panels">
-            {PANELS.map((name) => (
+            {shownPanels.value.map((name) => (
               <button
                 key={name}
                 type="button"
@@ -70,11 +88,12 @@ export function App() {
             ))}
           </div>
           <div id="panel-body" role="tabpanel" aria-labelledby={`tab-${panel.value}`}>
+            {tourAt.value === undefined && <StoryPanel />}
             {panel.value === 'tours' && <TourPanel />}
-            <StoryPanel />
+            {tourAt.value !== undefined && <StoryPanel />}
             {panel.value === 'attacks' && <AttackPanel />}
             {panel.value === 'links' && <LinksPanel />}
-            {panel.value === 'knobs' && <KnobsPanel />}
+            {panel.value === 'knobs' && (isServed.value ? <ServedKnobs /> : <KnobsPanel />)}
             {panel.value === 'look' && <LookPanel />}
           </div>
         </aside>
@@ -90,7 +109,8 @@ function moveTab(event: KeyboardEvent, name: Panel): void {
   const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
   if (step === 0) return;
   event.preventDefault();
-  const next = PANELS[(PANELS.indexOf(name) + step + PANELS.length) % PANELS.length];
+  const names = shownPanels.value;
+  const next = names[(names.indexOf(name) + step + names.length) % names.length];
   if (next === undefined) return;
   panel.value = next;
   document.getElementById(`tab-${next}`)?.focus();

@@ -1,6 +1,8 @@
+import { signal } from '@preact/signals';
 import { useState } from 'preact/hooks';
-import type { AttackFilm } from '../attack-film.js';
-import { attack, catalogue, film, isFilming, leaveFilm, plans } from './store.js';
+import type { AttackFilm, Cast } from '../attack-film.js';
+import { separateGuests } from './knobs.js';
+import { attack, attackHere, catalogue, film, films, isFilming, leaveFilm, plans } from './store.js';
 
 const VERDICTS: Readonly<Record<AttackFilm['verdict'], { readonly text: string; readonly mark: string }>> = {
   'not-applicable': { text: 'there is nothing of the kind to attack', mark: 'none' },
@@ -15,34 +17,63 @@ const BY = [
   { by: 'device', title: 'A hostile card' },
 ] as const;
 
-/** Attacks of the matrix: choose one and an approach, watch, and read the evidence. */
+/** Where attacks are played: on a machine of their own, or in the run that is shown. */
+const isHere = signal(false);
+/** Who attacks whom in the run, by name; the first two guests until they are chosen. */
+const cast = signal<Cast>({ attacker: '', victim: '' });
+
+/** Attacks of the matrix: choose where, who and on whom, watch, and read the evidence. */
 export function AttackPanel() {
   const [approach, setApproach] = useState(plans.value[0]?.approach ?? 'cdna');
   const shown = film.value;
   const seed = plans.value[0]?.seed ?? 1;
+  const chosen = castNow();
   return (
     <div class="attacks">
-      <p class="hint">
-        An attacker and a victim on a machine of their own, as <code>cdna-nic attack</code> has them. The
-        victim sends and receives 200 Mb/s, and every byte of it is checked.
-      </p>
       <label class="field">
-        <span>against</span>
+        <span>on</span>
         <select
-          value={approach}
-          data-knob="attack-approach"
-          onChange={({ currentTarget }) => setApproach(currentTarget.value)}
+          value={isHere.value ? 'here' : 'apart'}
+          data-knob="attack-where"
+          onChange={({ currentTarget }) => {
+            isHere.value = currentTarget.value === 'here';
+          }}
         >
-          {catalogue.value.approaches.map(({ name, title }) => (
-            <option key={name} value={name}>
-              {title}
-            </option>
-          ))}
+          <option value="apart">a machine of its own</option>
+          <option value="here" disabled={chosen === undefined}>
+            the run that is shown, as it stands
+          </option>
         </select>
       </label>
+      {isHere.value && chosen !== undefined ? (
+        <CastKnobs cast={chosen} />
+      ) : (
+        <>
+          <label class="field">
+            <span>against</span>
+            <select
+              value={approach}
+              data-knob="attack-approach"
+              onChange={({ currentTarget }) => setApproach(currentTarget.value)}
+            >
+              {catalogue.value.approaches.map(({ name, title }) => (
+                <option key={name} value={name}>
+                  {title}
+                </option>
+              ))}
+            </select>
+          </label>
+          <p class="hint">
+            An attacker and a victim, as <code>cdna-nic attack</code> has them. The victim sends and receives
+            200 Mb/s, and every byte of it is checked.
+          </p>
+        </>
+      )}
       {shown !== undefined && (
         <>
-          <FilmVerdict film={shown} />
+          {films.value.map((one) => (
+            <FilmVerdict key={`${one.approach} ${one.layout.discipline}`} film={one} />
+          ))}
           <button type="button" class="quiet" onClick={leaveFilm}>
             back to the machine
           </button>
@@ -62,7 +93,11 @@ export function AttackPanel() {
                     data-attack={name}
                     aria-pressed={shown?.attack === name}
                     disabled={isFilming.value}
-                    onClick={() => attack(name, approach, seed)}
+                    onClick={() =>
+                      isHere.value && chosen !== undefined
+                        ? attackHere(name, chosen)
+                        : attack(name, approach, seed)
+                    }
                   >
                     <strong>{name}</strong>
                     <span>
@@ -78,6 +113,55 @@ export function AttackPanel() {
   );
 }
 
+/** Names of the guests of the run. */
+function guestNames(): string[] {
+  return separateGuests(plans.value[0]?.scenario.guests ?? []).map(({ name }, at) => name ?? `guest${at}`);
+}
+
+/** Attacker and victim as they are chosen, among the guests that there are; undefined where there is one guest alone. */
+function castNow(): Cast | undefined {
+  const names = guestNames();
+  const [first, second] = names;
+  if (first === undefined || second === undefined) return undefined;
+  const attacker = names.includes(cast.value.attacker) ? cast.value.attacker : first;
+  const victim = cast.value.victim;
+  if (names.includes(victim) && victim !== attacker) return { attacker, victim };
+  return { attacker, victim: names.find((name) => name !== attacker) ?? second };
+}
+
+function CastKnobs({ cast: chosen }: { cast: Cast }) {
+  const names = guestNames();
+  return (
+    <>
+      {(['attacker', 'victim'] as const).map((role) => (
+        <label class="field" key={role}>
+          <span>{role}</span>
+          <select
+            value={chosen[role]}
+            data-knob={role}
+            onChange={({ currentTarget }) => {
+              const other = role === 'attacker' ? 'victim' : 'attacker';
+              // Who takes the other's part gives it its own.
+              const swapped = chosen[other] === currentTarget.value ? chosen[role] : chosen[other];
+              cast.value = { ...chosen, [other]: swapped, [role]: currentTarget.value };
+            }}
+          >
+            {names.map((name) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
+      ))}
+      <p class="hint">
+        From where the run stands: the attacker's driver is taken out and the script has its port. What the
+        victim gets is held against the same run in which nothing is attacked.
+      </p>
+    </>
+  );
+}
+
 /** How an attack ended, and what the verdict rests on. */
 export function FilmVerdict({ film: shown }: { film: AttackFilm }) {
   const { text, mark } = VERDICTS[shown.verdict];
@@ -86,6 +170,11 @@ export function FilmVerdict({ film: shown }: { film: AttackFilm }) {
       <h4>
         {shown.attack} on {shown.approach}
       </h4>
+      {shown.cast !== undefined && (
+        <p class="cast">
+          {shown.cast.attacker} attacks {shown.cast.victim}
+        </p>
+      )}
       <p class="meaning">{shown.meaning}</p>
       <p class="outcome">{text}</p>
       <p>{shown.sentence}</p>

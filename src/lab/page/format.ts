@@ -24,9 +24,9 @@ export function countText(count: number): string {
   return count >= 1e4 ? `${(count / 1e3).toFixed(1)} k` : String(count);
 }
 
-/** A latency. */
-export function latencyText(ns: number): string {
-  if (ns === 0) return '–';
+/** A latency; a dash before there is one. */
+export function latencyText(ns: number | undefined): string {
+  if (ns === undefined) return '–';
   return ns >= 1e6 ? `${(ns / 1e6).toFixed(2)} ms` : `${(ns / 1e3).toFixed(1)} µs`;
 }
 

@@ -1,3 +1,4 @@
+import type { Latencies } from '../recent-latencies.js';
 import type { Snapshot } from '../snapshot.js';
 import { readerNowMs } from './reader-clock.js';
 
@@ -11,8 +12,7 @@ export interface HistoryPoint {
   readonly atNs: number;
   /** Mb/s of each guest since the point before. */
   readonly sentMbps: readonly number[];
-  readonly p50Us: readonly (number | null)[];
-  readonly p99Us: readonly (number | null)[];
+  readonly latencies: readonly (Latencies | undefined)[];
   /** Percent of all cores of each domain since the point before. */
   readonly cpuPercent: readonly number[];
   /** Percent of translations found in the IOTLB since the point before; null without an IOMMU. */
@@ -57,11 +57,14 @@ export class History {
     this.#version += 1;
   }
 
-  add(snapshot: Snapshot): void {
+  /** @param isStill whether it is the last for now: it is shown however soon it comes after the one before */
+  add(snapshot: Snapshot, isStill: boolean): void {
     const nowMs = readerNowMs();
     const last = this.#recent.at(-1);
-    if (last !== undefined && (snapshot.atNs <= last.atNs || nowMs - this.#lastMs < LEAST_GAP_MS)) return;
+    const isSoon = !isStill && nowMs - this.#lastMs < LEAST_GAP_MS;
+    if (last !== undefined && (snapshot.atNs <= last.atNs || isSoon)) return;
     this.#lastMs = nowMs;
+    if (last === undefined && snapshot.atNs > 0) this.#recent.push(beginningOf(snapshot));
     const base = this.#recent[0];
     this.#recent.push(snapshot);
     if (this.#recent.length > WINDOW_POINTS) this.#recent.shift();
@@ -70,6 +73,17 @@ export class History {
     if (this.#points.length > MOST_POINTS) this.#points.shift();
     this.#version += 1;
   }
+}
+
+/** The same machine at the start of its run: what is shown of one that was taken to a place at once is its way there. */
+function beginningOf(snapshot: Snapshot): Snapshot {
+  return {
+    ...snapshot,
+    atNs: 0,
+    guests: snapshot.guests.map((guest) => ({ ...guest, bytesTransmitted: 0 })),
+    domains: snapshot.domains.map((domain) => ({ ...domain, cpuNs: 0 })),
+    details: {},
+  };
 }
 
 /** Rates over the time from one snapshot to another, and what holds at the later one. */
@@ -84,8 +98,7 @@ export function pointBetween(before: Snapshot, after: Snapshot): HistoryPoint {
         // 0: the guest was not there before.
         ((bytesTransmitted - (before.guests[index]?.bytesTransmitted ?? 0)) * 8000) / spanNs,
     ),
-    p50Us: after.guests.map(({ p50Ns }) => (p50Ns === 0 ? null : p50Ns / 1000)),
-    p99Us: after.guests.map(({ p99Ns }) => (p99Ns === 0 ? null : p99Ns / 1000)),
+    latencies: after.guests.map(({ latencies }) => latencies),
     cpuPercent: after.domains.map(
       // 0: the domain was not there before.
       ({ cpuNs }, index) => ((cpuNs - (before.domains[index]?.cpuNs ?? 0)) * 100) / spanNs / after.cores,

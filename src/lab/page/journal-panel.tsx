@@ -10,15 +10,17 @@ export function JournalPanel() {
   const shown = machines.value.map((state, index) => ({
     state,
     lines: (tokens[index]?.lines ?? []).slice(-SHOWN).reverse(),
+    // A line keeps its number, so that those which are there stay where they are in the document.
+    last: tokens[index]?.linesSoFar ?? 0,
   }));
   return (
     <details class="journal" open>
       <summary>What happened last</summary>
-      {shown.map(({ state, lines }, index) => (
+      {shown.map(({ state, lines, last }, index) => (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls has to be reached by keyboard
         <ol key={index} tabIndex={0} aria-label={`Journal of machine ${index + 1}`}>
           {lines.map(({ kind, atNs, column, text }, at) => (
-            <li key={`${atNs}-${at}-${kind}`} class={kind} style={{ '--owner': ownerColour(column) }}>
+            <li key={last - at} class={kind} style={{ '--owner': ownerColour(column) }}>
               <time>{timeText(atNs)}</time>
               <b>{state.snapshot.domains[column]?.name ?? ''}</b>
               <span class="kind">{kind}</span>

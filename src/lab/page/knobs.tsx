@@ -5,7 +5,8 @@ import { PRESETS, SMALL_GUEST } from '../presets.js';
 import { captures, change as changeNow, machines, open, plans, replan } from './store.js';
 import { ownerColour } from './theme.js';
 
-type Guest = ScenarioInput['guests'][number];
+/** A guest of a scenario. */
+export type Guest = ScenarioInput['guests'][number];
 type Traffic = NonNullable<Guest['traffic']>;
 
 /** Changes the scenario of every machine alike: what is compared side by side is never the traffic. */
@@ -15,10 +16,17 @@ function rescene(change: (scenario: ScenarioInput) => ScenarioInput): void {
 
 /** Guests one by one, so that each has knobs of its own. */
 export function separateGuests(guests: readonly Guest[]): Guest[] {
+  let before = 0;
   return guests.flatMap((guest) => {
     const { count = 1, ...one } = guest;
+    const first = before;
+    before += count;
     if (count === 1) return [one];
-    return Array.from({ length: count }, (_, copy) => ({ ...one, name: `${one.name ?? 'guest'}${copy}` }));
+    // As a run names them: those without a name by their place among all.
+    return Array.from({ length: count }, (_, copy) => ({
+      ...one,
+      name: one.name === undefined ? `guest${first + copy}` : `${one.name}${copy}`,
+    }));
   });
 }
 
@@ -301,8 +309,8 @@ function GuestKnobs({ guest, at }: { guest: Guest; at: number }) {
   );
 }
 
-/** Knobs that are turned while the machine runs: each is an entry of the scenario's changes. */
-function LiveKnobs({ name, guest }: { name: string; guest: Guest }) {
+/** Knobs of a guest's share, which are turned while the machine runs: each is an entry of the scenario's changes. */
+export function ShareKnobs({ name, guest }: { name: string; guest: Guest }) {
   const [plan] = plans.value;
   const mine = (plan?.scenario.changes ?? []).filter((each) => each.guest === name);
   const last = <T,>(pick: (each: (typeof mine)[number]) => T | undefined): T | undefined =>
@@ -311,7 +319,7 @@ function LiveKnobs({ name, guest }: { name: string; guest: Guest }) {
   const limitBps = last((each) => each.limitBps) ?? guest.share?.limitBps;
   const priority = last((each) => each.priority) ?? guest.share?.priority ?? 0;
   return (
-    <div class="live">
+    <>
       <label>
         <span>weight, now</span>
         <input
@@ -354,6 +362,15 @@ function LiveKnobs({ name, guest }: { name: string; guest: Guest }) {
           />
         </label>
       )}
+    </>
+  );
+}
+
+/** What of a modelled guest is turned while the machine runs. */
+function LiveKnobs({ name, guest }: { name: string; guest: Guest }) {
+  return (
+    <div class="live">
+      <ShareKnobs name={name} guest={guest} />
       <button
         type="button"
         class="quiet"

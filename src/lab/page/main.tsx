@@ -1,5 +1,6 @@
 import { effect } from '@preact/signals';
 import { render } from 'preact';
+import type { Report } from '../protocol.js';
 import 'uplot/dist/uPlot.min.css';
 import { keepAddress, openAddress } from './address.js';
 import { App } from './app.js';
@@ -7,12 +8,15 @@ import { startMachines } from './connection.js';
 import { acceptDrops } from './dropped-files.js';
 import { everyMs } from './reader-clock.js';
 import { saveTaken } from './save-file.js';
+import { connectServed, servedToken } from './served-connection.js';
 import {
   back,
   connect,
+  enterServed,
   film,
   filmAt,
   isFilmPlaying,
+  isServed,
   request,
   showPicture,
   step,
@@ -34,10 +38,19 @@ effect(() => {
 });
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', forgetPaints);
 
+const token = servedToken(location.hash);
+if (token !== undefined) enterServed();
+
+const start = (onReport: (report: Report) => void) =>
+  token === undefined ? startMachines(onReport) : connectServed(token, onReport);
+
 connect(
-  startMachines((report) => {
+  start((report) => {
     take(report);
     if (report.kind === 'took-out') saveTaken();
+    // Where the panels lie below the picture, what was asked for there is seen above.
+    if (report.kind === 'film' && matchMedia('(max-width: 70rem)').matches)
+      document.querySelector('.stage')?.scrollIntoView();
     // The next state is asked for when this one has been drawn: the machine never runs ahead of the picture.
     if (report.kind === 'state') requestAnimationFrame(() => request({ kind: 'shown' }));
   }),
@@ -46,9 +59,11 @@ connect(
 const root = document.getElementById('lab');
 if (root === null) throw new Error('the page has no place for the lab');
 render(<App />, root);
-openAddress();
-keepAddress();
-acceptDrops();
+if (token === undefined) {
+  openAddress();
+  keepAddress();
+  acceptDrops();
+}
 everyMs(FILM_PICTURE_MS, () => {
   if (!isFilmPlaying.value || film.value === undefined) return;
   if (filmAt.value + 1 >= film.value.pictures.length) isFilmPlaying.value = false;
@@ -56,6 +71,7 @@ everyMs(FILM_PICTURE_MS, () => {
 });
 
 addEventListener('keydown', (event) => {
+  if (isServed.value) return;
   const target = event.target as HTMLElement | null;
   if (target?.closest('input, select, textarea, button, summary, [role=button], [tabindex="0"]') !== null)
     return;

@@ -1,7 +1,7 @@
 import { effect } from '@preact/signals';
 import type { EntryKind } from '../journal.js';
 import { CELL, cellCentre, cellsPerRow } from './memory-block.js';
-import { film, followed, isFilmPlaying, isPlaying, latestPoint, machines, story, tokens } from './store.js';
+import { drawn, film, followed, isFilmPlaying, isPlaying, latestPoint, story, tokens } from './store.js';
 import { ownerPaint, paint, paintsForgotten, prefersStillness } from './theme.js';
 import { type PulseLook, pulseLook, tokenLook } from './token-look.js';
 import type { Token } from './tokens.js';
@@ -48,7 +48,7 @@ export class Overlay {
     this.#observer.observe(stack);
     // All that decides what is drawn: whatever begins to move comes with a state of the machine.
     this.#ignore = effect(() => {
-      for (const shown of [machines, story, followed, film, isPlaying, isFilmPlaying, paintsForgotten])
+      for (const shown of [drawn, story, followed, film, isPlaying, isFilmPlaying, paintsForgotten])
         shown.value;
       this.#wake();
     });
@@ -121,7 +121,7 @@ export class Overlay {
 
   /** Traffic that is too fast to be followed: a line per guest, as wide as its rate. False when there is none. */
   #drawFlows(context: CanvasRenderingContext2D, nowMs: number): boolean {
-    const guests = machines.value[this.#index]?.snapshot.guests ?? [];
+    const guests = drawn.value[this.#index]?.snapshot.guests ?? [];
     const latest = latestPoint(this.#index);
     if (latest === undefined) return false;
     const total = latest.sentMbps.reduce((sum, rate) => sum + rate, 0);

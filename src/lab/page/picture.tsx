@@ -3,6 +3,7 @@ import { present } from '../../../scheduler/present.js';
 import { type GateLabel, gatesOf } from '../gates.js';
 import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { PageBlock } from '../memory-map.js';
+import type { LabPlan } from '../plan.js';
 import type { ContextState, DomainState, GuestState, Snapshot } from '../snapshot.js';
 import { countText, latencyText, rateText } from './format.js';
 import { MemoryBlock } from './memory-block.js';
@@ -11,15 +12,19 @@ import {
   catalogue,
   film,
   filmAt,
+  films,
   follow,
   followed,
   isFilmPlaying,
+  isServed,
   latestPoint,
   layouts,
   look,
   machines,
+  percentile,
   plans,
   replan,
+  served,
   showPicture,
   story,
   subject,
@@ -53,7 +58,11 @@ function ShownMachine({ index, layout, state }: ShownMachineProps) {
   const hits = latest?.hitPercent ?? null;
   return (
     <section class="machine" aria-label={`Machine ${index + 1}, ${layout.approach}, ${layout.discipline}`}>
-      {film.value === undefined ? <MachineHead index={index} fingerprint={fingerprint} /> : <FilmHead />}
+      {film.value === undefined ? (
+        <MachineHead index={index} fingerprint={fingerprint} />
+      ) : (
+        <FilmHead index={index} />
+      )}
       <div class="stack" ref={stack} style={{ '--columns': String(domains.length) }}>
         <div class="row domains">
           {domains.map((domain, column) => (
@@ -209,8 +218,8 @@ function Card({ index, discipline, snapshot, mbps }: CardProps) {
   );
 }
 
-function FilmHead() {
-  const shown = film.value;
+function FilmHead({ index }: { index: number }) {
+  const shown = films.value[index];
   if (shown === undefined) return null;
   return (
     <header class="machine-head film">
@@ -233,9 +242,29 @@ function FilmHead() {
   );
 }
 
+/** Approach and discipline of a session with real guests: they are what it was started with. */
+function ServedHead({ plan, fingerprint }: { plan: LabPlan; fingerprint: string }) {
+  const title = catalogue.value.approaches.find(({ name }) => name === plan.approach)?.title;
+  return (
+    <header class="machine-head served">
+      <p>
+        <b>{title ?? plan.approach}</b>, {plan.discipline}, real guests
+      </p>
+      <span
+        class="fingerprint"
+        title="Fingerprint of the session so far: `replay` of its record gives the same at its end."
+      >
+        <span class="visually-hidden">fingerprint </span>
+        {fingerprint}
+      </span>
+    </header>
+  );
+}
+
 function MachineHead({ index, fingerprint }: { index: number; fingerprint: string }) {
   const plan = plans.value[index];
   if (plan === undefined) return null;
+  if (isServed.value) return <ServedHead plan={plan} fingerprint={fingerprint} />;
   const set = (change: { approach: string } | { discipline: string }) =>
     replan((other, machine) => (machine === index ? { ...other, ...change } : other));
   return (
@@ -297,6 +326,7 @@ function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCa
     subject.value.subject.kind === 'domain' &&
     subject.value.subject.id === column;
   const cpu = Math.min(100, Math.max(0, cpuPercent));
+  const virtualMachine = served.value?.guests.find((real) => real.column === column)?.state;
   return (
     <div
       class={`domain ${domain.kind} ${domain.alive ? '' : 'killed'}`}
@@ -310,27 +340,35 @@ function DomainCard({ index, column, domain, guest, cpuPercent, mbps }: DomainCa
       >
         <strong>
           <i class="chip" aria-hidden="true" />
-          {domain.name}
+          <span>{domain.name}</span>
         </strong>
-        <span class="cpu">
-          <i style={{ width: `${cpu}%` }} />
-          <b>CPU {cpu.toFixed(0)} %</b>
-        </span>
+        {virtualMachine !== undefined && (
+          <span class="virtual-machine" data-state={virtualMachine}>
+            {virtualMachine === 'waiting' ? 'waits for its virtual machine' : virtualMachine}
+          </span>
+        )}
+        {/* What a real guest's own CPU does is spent elsewhere. */}
+        {virtualMachine === undefined && (
+          <span class="cpu">
+            <i style={{ width: `${cpu}%` }} />
+            <b>CPU {cpu.toFixed(0)} %</b>
+          </span>
+        )}
         {guest !== undefined && (
           <span class="figures">
             <span>{rateText((mbps ?? 0) * 1e6)}</span>
-            <span title="99th percentile of the last frames, from the driver to the wire">
-              p99 {latencyText(guest.p99Ns)}
+            <span title="A percentile of the last frames, from the driver to the wire; the plot of latencies chooses which">
+              {percentile.value} {latencyText(guest.latencies?.[percentile.value])}
             </span>
           </span>
         )}
         {guest === undefined && (
           <span class="figures">
-            {domain.kind === 'hypervisor' ? 'owns both gates' : 'bridges and copies'}
+            <span>{domain.kind === 'hypervisor' ? 'owns both gates' : 'bridges and copies'}</span>
           </span>
         )}
       </button>
-      {guest !== undefined && (
+      {guest !== undefined && film.value === undefined && !isServed.value && (
         <div class="follows">
           {FOLLOWED_WAYS.map(({ way, sign, what }) => (
             <FollowButton
@@ -436,9 +474,9 @@ function Block({
         {more > 0 ? ` +${more}` : ''}
       </span>
       <MemoryBlock
+        machine={index}
+        first={at}
         pages={pages}
-        owners={state.owners.subarray(at, at + pages.length)}
-        pins={state.pins.subarray(at, at + pages.length)}
         label={`${title}: ${pages.length} pages, ${state.pins.subarray(at, at + pages.length).reduce((sum, pin) => sum + (pin > 0 ? 1 : 0), 0)} pinned`}
         onPage={(page) => look(index, { kind: 'page', id: page })}
       />

@@ -1,7 +1,9 @@
+import type { ComponentChild } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
+import { PERCENTILES } from '../recent-latencies.js';
 import type { HistoryPoint } from './history.js';
-import { histories, machines, theme } from './store.js';
+import { histories, machines, percentile, theme } from './store.js';
 import { ownerColour, paint } from './theme.js';
 
 /** A plot that moves: what it shows of a point, a line for each number. */
@@ -14,6 +16,8 @@ interface PlotKind {
   readonly lines: (point: HistoryPoint) => readonly (number | null)[];
   /** Which domain each line is of; none for the machine as a whole. */
   readonly columns: 'guests' | 'domains' | 'machine';
+  /** What the reader chooses of it. */
+  readonly choice?: () => ComponentChild;
 }
 
 export const PLOTS: readonly PlotKind[] = [
@@ -27,11 +31,13 @@ export const PLOTS: readonly PlotKind[] = [
   },
   {
     id: 'latency',
-    title: 'Latency per guest, p99',
+    title: 'Latency',
     unit: 'µs',
     least: 10,
-    lines: ({ p99Us }) => p99Us,
+    lines: ({ latencies }) =>
+      latencies.map((each) => (each === undefined ? null : each[percentile.value] / 1000)),
     columns: 'guests',
+    choice: PercentileChoice,
   },
   {
     id: 'cpu',
@@ -84,7 +90,7 @@ function Plot({ kind }: { kind: PlotKind }) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<{ readonly chart: uPlot; readonly shape: string } | undefined>(undefined);
   const count = machines.value.length;
-  const rendered = `${shapeOf(kind)} ${theme.value}`;
+  const rendered = `${shapeOf(kind)} ${theme.value} ${percentile.value}`;
   const version = histories.slice(0, count).reduce((sum, history) => sum + history.version, 0);
   useEffect(() => {
     const element = place.current;
@@ -115,10 +121,37 @@ function Plot({ kind }: { kind: PlotKind }) {
     <figure class="plot" data-plot={kind.id}>
       <figcaption>
         {kind.title} <span>{kind.unit}</span>
+        {kind.choice?.()}
         <b class="number">{latestText(kind)}</b>
       </figcaption>
-      <div ref={place} role="img" aria-label={`${kind.title}: ${latestText(kind)} ${kind.unit}`} />
+      <div
+        ref={place}
+        role="img"
+        aria-label={`${kind.title}${kind.choice === undefined ? '' : `, ${percentile.value}`}: ${latestText(kind)} ${kind.unit}`}
+      />
     </figure>
+  );
+}
+
+/** Which percentile of the latencies is drawn. */
+function PercentileChoice() {
+  return (
+    <fieldset class="choice" aria-label="Percentile">
+      {PERCENTILES.map((name) => (
+        <button
+          key={name}
+          type="button"
+          class="quiet"
+          data-percentile={name}
+          aria-pressed={percentile.value === name}
+          onClick={() => {
+            percentile.value = name;
+          }}
+        >
+          {name}
+        </button>
+      ))}
+    </fieldset>
   );
 }
 
@@ -200,7 +233,11 @@ function optionsOf(kind: PlotKind, width: number): uPlot.Options {
         grid: { show: false },
         ticks: { show: false },
         values: (_chart, splits) =>
-          splits.map((value) => `${value >= 100 ? value.toFixed(0) : value.toFixed(value >= 1 ? 1 : 2)} ms`),
+          splits.map((value) =>
+            value >= 10_000
+              ? `${(value / 1000).toFixed(0)} s`
+              : `${value >= 100 ? value.toFixed(0) : value.toFixed(value >= 1 ? 1 : 2)} ms`,
+          ),
       },
       {
         stroke: soft,
@@ -218,7 +255,11 @@ function optionsOf(kind: PlotKind, width: number): uPlot.Options {
         label: name,
         stroke: paint(ownerColour(column)),
         width: 1.6,
-        points: { show: false },
+        // A line needs two points; one alone is a dot.
+        points: {
+          show: (_chart: uPlot, _series: number, first: number, last: number) => first === last,
+          size: 5,
+        },
         ...(machine === 0 ? {} : { dash: [4, 3] }),
       })),
     ],

@@ -1,16 +1,28 @@
 import { batch, computed, signal } from '@preact/signals';
 import type { Direction } from '../../../nic/context.js';
-import type { AttackFilm } from '../attack-film.js';
+import type { AttackFilm, Cast } from '../attack-film.js';
 import type { Catalogue } from '../catalogue.js';
 import type { Details, Subject } from '../inspect.js';
+import type { EntryKind } from '../journal.js';
 import type { Position } from '../lab-machine.js';
 import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { LabPlan } from '../plan.js';
 import { presetOf } from '../presets.js';
-import type { Activity, CaptureFile, LabChange, Report, Request, StepUnit } from '../protocol.js';
+import type {
+  Activity,
+  CaptureFile,
+  Clock,
+  LabChange,
+  Report,
+  Request,
+  ServedState,
+  StepUnit,
+} from '../protocol.js';
 import { PROTOCOL_VERSION } from '../protocol.js';
+import type { Percentile } from '../recent-latencies.js';
 import type { FrameStory } from '../story/frame-story.js';
 import { History, type HistoryPoint, pointBetween } from './history.js';
+import { readerNowMs } from './reader-clock.js';
 import { prefersStillness } from './theme.js';
 import { Tokens } from './tokens.js';
 
@@ -24,9 +36,16 @@ const first = presetOf('three-guests');
 export const plans = signal<readonly LabPlan[]>([
   { scenario: first?.scenario ?? { guests: [{}] }, approach: 'cdna', discipline: 'drr', seed: 1 },
 ]);
+/** Whose time the machine runs by: with real guests it is the host's, and nothing moves it. */
+export const clock = signal<Clock>('own');
+/** What a session with real guests has besides the machine. */
+export const served = signal<ServedState | undefined>(undefined);
 /** What there is to choose from. */
 export const catalogue = signal<Catalogue>({ approaches: [], disciplines: [], attacks: [] });
 export const layouts = signal<readonly MachineLayout[]>([]);
+/** The machines as they are now: what is drawn on canvases, with every state that comes. */
+export const drawn = signal<readonly MachineState[]>([]);
+/** The machines as figures and words show them: a few times per second while they run, else at once. */
 export const machines = signal<readonly MachineState[]>([]);
 export const position = signal<Position>({ atNs: 0, events: 0 });
 export const activity = signal<Activity>('paused');
@@ -39,12 +58,15 @@ export const followed = signal<
 >(undefined);
 export const paceNs = signal<number | null>(50_000);
 export const panel = signal<Panel>('tours');
+/** Percentile of the latencies that figures and plots show. */
+export const percentile = signal<Percentile>('p99');
 export const message = signal<string | undefined>(undefined);
 /** What a screen reader is told: one sentence per thing that the reader has done. */
 export const announcement = signal('');
 export const theme = signal<'auto' | 'light' | 'dark'>('auto');
 export const captures = signal<readonly CaptureFile[]>([]);
 
+export const isServed = computed(() => clock.value === 'wall');
 export const isPlaying = computed(() => activity.value === 'playing');
 export const isBusy = computed(() => activity.value === 'replaying' || activity.value === 'seeking');
 
@@ -54,12 +76,25 @@ export const histories: readonly [History, History] = [new History(), new Histor
 export const tokens: readonly [Tokens, Tokens] = [new Tokens(), new Tokens()];
 
 /** An attack that was played, picture by picture, in place of the machine that runs. */
-export const film = signal<AttackFilm | undefined>(undefined);
+export const films = signal<readonly AttackFilm[]>([]);
+export const film = computed(() => films.value[0]);
 export const filmAt = signal(0);
 export const isFilmPlaying = signal(false);
 export const isFilming = signal(false);
 
+/** Least time between two changes of what is to be read, ms: faster ones cannot be, and the page has to lay them out. */
+const FIGURES_MS = 100;
+/** When that changed last, on the reader's clock. */
+let figuresMs = 0;
+
 let send: (request: Request) => void = () => undefined;
+
+/** The page belongs to a session with real guests: what moves or replaces a machine is not there. */
+export function enterServed(): void {
+  clock.value = 'wall';
+  plans.value = [];
+  panel.value = 'knobs';
+}
 
 /** The way to the machine. */
 export function connect(to: (request: Request) => void): void {
@@ -71,8 +106,9 @@ const FILM_WINDOW = 15;
 
 /** Rates and percentages of a picture now: of the machine that runs, or of the film. */
 export function latestPoint(machine: number): HistoryPoint | undefined {
-  const shown = film.value?.pictures;
-  if (shown === undefined) return histories[machine]?.latest;
+  if (film.value === undefined) return histories[machine]?.latest;
+  const shown = films.value[machine]?.pictures;
+  if (shown === undefined) return undefined;
   const after = shown[filmAt.value]?.snapshot;
   const before = shown[Math.max(0, filmAt.value - FILM_WINDOW)]?.snapshot;
   return after === undefined || before === undefined || after === before
@@ -113,17 +149,29 @@ export function attack(name: string, approach: string, seed: number): void {
   send({ kind: 'attack', attack: name, approach, seed });
 }
 
+/** Lets an attack be played in the run that is shown, from one of its guests on another. */
+export function attackHere(name: string, cast: Cast): void {
+  pause();
+  isFilming.value = true;
+  send({ kind: 'attack-here', attack: name, cast });
+}
+
 /** Back from a film to the machine that runs. */
 export function leaveFilm(): void {
   if (film.value === undefined) return;
   batch(() => {
-    film.value = undefined;
+    films.value = [];
     isFilmPlaying.value = false;
     for (const moving of tokens) moving.clear();
-    machines.value = live.machines;
+    showMachines(live.machines);
     layouts.value = live.layouts;
     if (live.position !== undefined) position.value = live.position;
   });
+}
+
+/** Where the run stands, also while a film is shown. */
+export function runPosition(): Position {
+  return film.value === undefined || live.position === undefined ? position.value : live.position;
 }
 
 /** Shows a picture of the film. */
@@ -133,13 +181,17 @@ export function showPicture(at: number): void {
   if (shown === undefined || picture === undefined) return;
   batch(() => {
     const next = shown.pictures.indexOf(picture);
-    if (next === filmAt.value + 1) tokens[0].add(picture.entries);
-    else {
-      tokens[0].clear();
-      tokens[0].add(shown.pictures.slice(Math.max(0, next - 3), next + 1).flatMap(({ entries }) => entries));
+    for (const [machine, { pictures }] of films.value.entries()) {
+      const moving = tokens[machine];
+      if (next !== filmAt.value + 1) moving?.clear();
+      const from = next === filmAt.value + 1 ? next : Math.max(0, next - 3);
+      moving?.add(pictures.slice(from, next + 1).flatMap(({ entries }) => entries));
     }
     filmAt.value = next;
-    machines.value = [picture];
+    // Both were played from the same instant; the shorter one stands at its end.
+    const states = films.value.map(({ pictures }) => pictures[next] ?? pictures.at(-1) ?? picture);
+    announceRefusals(states, !isFilmPlaying.value);
+    showMachines(states);
     position.value = { atNs: picture.snapshot.atNs, events: picture.snapshot.events };
   });
 }
@@ -156,6 +208,11 @@ export function pictureWith(unit: StepUnit, way: 1 | -1): number {
   for (let at = filmAt.value + way; at > 0 && at < pictures.length; at += way)
     if (countOf(at) !== countOf(at - 1)) return at;
   return way > 0 ? pictures.length - 1 : 0;
+}
+
+function showMachines(states: readonly MachineState[]): void {
+  drawn.value = states;
+  machines.value = states;
 }
 
 /** What the machine that runs looked like last, while a film is shown. */
@@ -291,7 +348,9 @@ export function take(report: Report): void {
         activity.value = 'paused';
         isFilming.value = false;
         opening.length = 0;
-        message.value = `The machine stopped: ${report.message}`;
+        message.value = isServed.value
+          ? `Nothing comes any more: ${report.message}`
+          : `The machine stopped: ${report.message}`;
         announcement.value = message.value;
         break;
       default:
@@ -302,6 +361,7 @@ export function take(report: Report): void {
 
 function takeOpened(report: ReportOf<'opened'>): void {
   plans.value = report.plans;
+  clock.value = report.clock;
   catalogue.value = report.catalogue;
   layouts.value = report.layouts;
   live.layouts = report.layouts;
@@ -313,35 +373,36 @@ function takeOpened(report: ReportOf<'opened'>): void {
   for (const moving of tokens) moving.clear();
 }
 
-function takeFilm({ film: shown }: ReportOf<'film'>): void {
-  film.value = shown;
+function takeFilm({ films: shown }: ReportOf<'film'>): void {
+  films.value = shown;
   isFilming.value = false;
-  layouts.value = [shown.layout];
+  layouts.value = shown.map(({ layout }) => layout);
   // The machine lets go of the frame as well: its story would come back behind the film with nothing that is followed.
   if (followed.value !== undefined) follow(followed.value.machine, undefined);
   for (const moving of tokens) moving.clear();
   filmAt.value = 0;
   showPicture(0);
   isFilmPlaying.value = !prefersStillness();
-  announcement.value = `${shown.attack} on ${shown.approach}: ${shown.verdict}.`;
+  announcement.value = shown
+    .map(({ attack: name, approach, verdict }) => `${name} on ${approach}: ${verdict}.`)
+    .join(' ');
 }
 
 function takeState(report: ReportOf<'state'>): void {
+  const isBack = report.position.atNs < (live.position?.atNs ?? 0); // 0: nothing lies before the first state
   live.machines = report.machines;
   live.position = report.position;
   activity.value = report.activity;
   if (film.value !== undefined) return;
-  const isBack = report.position.atNs < position.value.atNs;
-  position.value = report.position;
-  machines.value = report.machines;
-  replayed.value = report.replayed;
-  story.value = followed.value === undefined ? undefined : report.story;
-  if (report.details !== undefined) details.value = report.details;
+  drawn.value = report.machines;
   for (const [index, state] of report.machines.entries()) {
     if (isBack) histories[index]?.cut(report.position.atNs);
-    histories[index]?.add(state.snapshot);
+    // On the way to a place it looks like nothing that the reader has asked for.
+    if (report.activity !== 'replaying') histories[index]?.add(state.snapshot, isStill(report));
     tokens[index]?.add(state.entries);
   }
+  takeFigures(report, isBack || isFresh);
+  announceRefusals(report.machines, isStill(report));
   if (!isFresh) return;
   isFresh = false;
   const then = afterOpening;
@@ -349,8 +410,40 @@ function takeState(report: ReportOf<'state'>): void {
   if (then !== undefined) queueMicrotask(then);
 }
 
+const REFUSALS: ReadonlySet<EntryKind> = new Set(['refused', 'denied', 'fault']);
+/** Least time between two refusals that a screen reader is told of while the machine runs, ms. */
+const REFUSAL_MS = 3000;
+let refusalMs = Number.NEGATIVE_INFINITY;
+
+/** What turns red on the picture is said as well: which gate, which rule, which byte. */
+function announceRefusals(states: readonly Pick<MachineState, 'entries'>[], isLast: boolean): void {
+  const refusal = states.flatMap(({ entries }) => entries).findLast(({ kind }) => REFUSALS.has(kind));
+  const nowMs = readerNowMs();
+  if (refusal === undefined || (!isLast && nowMs - refusalMs < REFUSAL_MS)) return;
+  refusalMs = nowMs;
+  announcement.value = refusal.text;
+}
+
+/** Whether no other state follows by itself. */
+function isStill({ activity: now }: ReportOf<'state'>): boolean {
+  return now === 'paused' || now === 'ended';
+}
+
+/** What is to be read, unless it has changed a moment ago and will change again. */
+function takeFigures(report: ReportOf<'state'>, isOther: boolean): void {
+  const nowMs = readerNowMs();
+  if (!isStill(report) && !isOther && nowMs - figuresMs < FIGURES_MS) return;
+  figuresMs = nowMs;
+  position.value = report.position;
+  replayed.value = report.replayed;
+  served.value = report.served;
+  machines.value = report.machines;
+  story.value = followed.value === undefined ? undefined : report.story;
+  if (report.details !== undefined) details.value = report.details;
+}
+
 function takeRefusal({ request: refused, message: why }: ReportOf<'refused'>): void {
-  if (refused === 'attack') isFilming.value = false;
+  if (refused === 'attack' || refused === 'attack-here') isFilming.value = false;
   if (refused === 'open') opening.shift();
   message.value = why;
   announcement.value = why;

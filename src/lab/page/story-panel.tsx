@@ -13,7 +13,7 @@ export function StoryPanel() {
         <h3>
           {told === undefined || told.steps.length === 0
             ? `Waiting for the next frame that ${target.way === 'transmit' ? 'is sent' : 'comes in'}`
-            : `${target.way === 'transmit' ? 'Sent by' : 'Received by'} ${told.guest}: frame ${told.index}`}
+            : `${target.way === 'transmit' ? 'Sent by' : 'Received by'} ${told.guest}${told.index < 0 ? '' : `: frame ${told.index}`}`}
         </h3>
         <div>
           {told?.finished === true && (
@@ -28,7 +28,7 @@ export function StoryPanel() {
       </header>
       <ol>
         {told?.steps.map((step, at) => (
-          <li key={`${at}-${step.title}`} class={step.station}>
+          <li key={`${at}-${step.title}`} data-station={step.station}>
             <time>{timeText(step.atNs)}</time>
             <b>{step.title}</b>
             {step.facts.map((fact) => (

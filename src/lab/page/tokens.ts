@@ -30,23 +30,30 @@ export class Tokens {
   #tokens: Token[] = [];
   /** Frames that left last, for the strip of the wire. */
   readonly frames: { column: number; bytes: number }[] = [];
+  /** Grows with every change of them. */
+  framesVersion = 0;
   /** Lines of the journal, the newest last. */
   lines: readonly JournalEntry[] = [];
+  /** How many there have been, with those that are not kept. */
+  linesSoFar = 0;
 
   clear(): void {
     this.#tokens = [];
     this.frames.length = 0;
+    this.framesVersion += 1;
     this.lines = [];
   }
 
   add(entries: readonly JournalEntry[]): void {
     if (entries.length === 0) return;
     this.lines = [...this.lines, ...entries].slice(-MOST_TOKENS);
+    this.linesSoFar += entries.length;
     const nowMs = readerNowMs();
     for (const [index, entry] of entries.entries()) {
       const { kind, column, page, bytes, direction, text } = entry;
       if (kind === 'sent') {
         this.frames.push({ column, bytes });
+        this.framesVersion += 1;
         if (this.frames.length > MOST_FRAMES) this.frames.shift();
       }
       const startMs = nowMs + (SPREAD_MS * index) / entries.length;

@@ -1,3 +1,4 @@
+import { computed } from '@preact/signals';
 import { STEP_UNITS } from '../protocol.js';
 import { PACES, timeText } from './format.js';
 import {
@@ -7,6 +8,7 @@ import {
   isBusy,
   isFilmPlaying,
   isPlaying,
+  isServed,
   paceNs,
   position,
   replayed,
@@ -15,11 +17,34 @@ import {
   toggle,
 } from './store.js';
 
+/** What time it is where the time is the host's: nothing moves it. */
+function ServedClock() {
+  return (
+    <div class="transport">
+      <output
+        class="clock"
+        aria-live="off"
+        data-at-ns={position.value.atNs}
+        data-events={position.value.events}
+        data-activity={activity.value}
+      >
+        <b>{timeText(position.value.atNs)}</b>
+        <span>
+          since the session began, by this host's clock · event {position.value.events.toLocaleString('en')}
+        </span>
+      </output>
+    </div>
+  );
+}
+
 /** Play, pause, steps both ways, pace, and what time it is in the machine. */
 export function Transport() {
+  return isServed.value ? <ServedClock /> : <OwnTransport />;
+}
+
+function OwnTransport() {
   const playing =
     film.value === undefined ? isPlaying.value || activity.value === 'seeking' : isFilmPlaying.value;
-  const share = replayed.value;
   return (
     <div class="transport" role="toolbar" aria-label="Run the machine">
       <div class="group">
@@ -28,7 +53,7 @@ export function Transport() {
             key={unit}
             type="button"
             class="quiet"
-            disabled={isBusy.value || position.value.events === 0}
+            disabled={isBusy.value || isAtStart.value}
             onClick={() => back(unit)}
             data-back={unit}
           >
@@ -61,20 +86,7 @@ export function Transport() {
           </button>
         ))}
       </div>
-      <output
-        class="clock"
-        aria-live="off"
-        data-at-ns={position.value.atNs}
-        data-events={position.value.events}
-        data-activity={film.value === undefined ? activity.value : 'film'}
-      >
-        <b>{timeText(position.value.atNs)}</b>
-        <span>
-          event {position.value.events.toLocaleString('en')}
-          {share !== undefined && ` · replaying ${(share * 100).toFixed(0)} %`}
-          {activity.value === 'ended' && ' · end of the run'}
-        </span>
-      </output>
+      <Clock />
       <label class="pace">
         <span>pace</span>
         <select
@@ -92,5 +104,28 @@ export function Transport() {
         </select>
       </label>
     </div>
+  );
+}
+
+const isAtStart = computed(() => position.value.events === 0);
+
+/** What time it is in the machine: by itself, because it changes with every frame of the screen. */
+function Clock() {
+  const share = replayed.value;
+  return (
+    <output
+      class="clock"
+      aria-live="off"
+      data-at-ns={position.value.atNs}
+      data-events={position.value.events}
+      data-activity={film.value === undefined ? activity.value : 'film'}
+    >
+      <b>{timeText(position.value.atNs)}</b>
+      <span>
+        event {position.value.events.toLocaleString('en')}
+        {share !== undefined && ` · replaying ${(share * 100).toFixed(0)} %`}
+        {activity.value === 'ended' && ' · end of the run'}
+      </span>
+    </output>
   );
 }

@@ -1,14 +1,25 @@
+import { effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { machines, tokens } from './store.js';
-import { ownerPaint, paint } from './theme.js';
+import { drawn, tokens } from './store.js';
+import { ownerPaint, paint, paintsForgotten } from './theme.js';
 
 /** Frames on the wire, the last one at the right, as long as they are; each in the colour of its sender. */
 export function WireStrip({ index }: { index: number }) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const state = machines.value[index];
   useEffect(() => {
-    if (canvas.current !== null && state !== undefined) draw(canvas.current, tokens[index]?.frames ?? []);
-  });
+    const element = canvas.current;
+    const moving = tokens[index];
+    if (element === null || moving === undefined) return undefined;
+    let painted = '';
+    return effect(() => {
+      drawn.value;
+      // Most states of a fast machine bring no frame that is shown one by one.
+      const now = `${moving.framesVersion} ${element.clientWidth} ${paintsForgotten.value}`;
+      if (now === painted) return;
+      painted = now;
+      draw(element, moving.frames);
+    });
+  }, [index]);
   return (
     <span class="strip" aria-hidden="true">
       <canvas ref={canvas} />

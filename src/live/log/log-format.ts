@@ -23,6 +23,12 @@ export const LOG_ENTRIES = {
   end: 9,
   /** File descriptors come with the bytes that are received next: guest, length, a byte for each, 1 for the RAM file. */
   descriptors: 10,
+  /** A guest has another upper limit: guest, bits per second, 0 for none. */
+  limit: 11,
+  /** A guest has another priority: guest, priority. */
+  priority: 12,
+  /** Faults are answered otherwise: the number of the policy in FAULT_POLICIES. */
+  policy: 13,
 } as const;
 
 /** The first line of a log is this and the edition of its format. */

@@ -19,9 +19,9 @@ const MOST_NUMBER = Number.MAX_SAFE_INTEGER;
 /** One entry of a log. `data` is borrowed: it holds until the next entry is read. */
 export interface LogEntry {
   kind: number;
-  /** Guest, or for `run` the step in ns. */
+  /** Guest, for `run` the step in ns, for `policy` its number. */
   first: number;
-  /** Offset of a read, or a weight. */
+  /** Offset of a read, or a weight, limit or priority. */
   second: number;
   data: Uint8Array;
 }
@@ -39,6 +39,9 @@ const SHAPES: Readonly<Record<number, readonly [numbers: number, data: boolean]>
   [LOG_ENTRIES.read]: [2, true],
   [LOG_ENTRIES.end]: [0, true],
   [LOG_ENTRIES.descriptors]: [1, true],
+  [LOG_ENTRIES.limit]: [2, false],
+  [LOG_ENTRIES.priority]: [2, false],
+  [LOG_ENTRIES.policy]: [1, false],
 };
 
 /** Reads the log of a session from its beginning, however long it is. */
@@ -121,7 +124,7 @@ export class SessionReader {
     const shape = SHAPES[kind];
     if (shape === undefined)
       throw new SessionLogError(
-        `${this.#path}: an entry of kind ${kind}, expected 1 to ${LOG_ENTRIES.descriptors}`,
+        `${this.#path}: an entry of kind ${kind}, expected 1 to ${Math.max(...Object.values(LOG_ENTRIES))}`,
       );
     this.#at += 1;
     const entry = this.#entry;

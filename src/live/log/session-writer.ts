@@ -1,4 +1,5 @@
 import { closeSync, fchmodSync, fstatSync, openSync, writeSync } from 'node:fs';
+import { FAULT_POLICIES, type FaultPolicy } from '../../../host/hypervisor/fault-log.js';
 import { LOG_EDITION, LOG_ENTRIES, LOG_MARK, type SessionHeader, SessionLogError } from './log-format.js';
 
 /** Bytes that are kept before they are written. */
@@ -83,6 +84,24 @@ export class SessionWriter {
     this.#begin(LOG_ENTRIES.weight, 0);
     this.#number(guest);
     this.#number(weight);
+  }
+
+  /** @param limitBps bits per second, or none */
+  limit(guest: number, limitBps: number | undefined): void {
+    this.#begin(LOG_ENTRIES.limit, 0);
+    this.#number(guest);
+    this.#number(limitBps === undefined ? 0 : limitBps);
+  }
+
+  priority(guest: number, priority: number): void {
+    this.#begin(LOG_ENTRIES.priority, 0);
+    this.#number(guest);
+    this.#number(priority);
+  }
+
+  policy(policy: FaultPolicy): void {
+    this.#begin(LOG_ENTRIES.policy, 0);
+    this.#number(FAULT_POLICIES.indexOf(policy));
   }
 
   read(guest: number, offset: number, bytes: Uint8Array, at: number, length: number): void {

@@ -8,7 +8,7 @@ import { countsSince, type MappingCounts, mappingCounts, perFrame } from '../map
 /** One guest over the last second, or however long it was. */
 export interface GuestSample {
   readonly name: string;
-  readonly state: 'waiting' | 'attached' | 'running' | 'stopped' | 'killed';
+  readonly state: 'waiting' | 'attached' | 'running' | 'paused' | 'stopped' | 'killed';
   readonly weight: number;
   /** Bits per second that it put on the wire, with preamble, FCS and gap, and that it received. */
   readonly sentBps: number;
@@ -89,7 +89,7 @@ export class LiveSampler {
         return {
           name: guest.name,
           state: stateOf(guest),
-          weight: guest.device.weight,
+          weight: guest.device.share.now.weight,
           sentBps: (gained('wireBytes', index) * 8e9) / ns,
           receivedBps: (gained('bytesReceived', index) * 8e9) / ns,
           share: all === 0 ? 0 : gained('wireBytes', index) / all,
@@ -122,10 +122,12 @@ export class LiveSampler {
   }
 }
 
-function stateOf(guest: LiveMachine['guests'][number]): GuestSample['state'] {
+/** What the virtual machine of a guest is doing. */
+export function stateOf(guest: LiveMachine['guests'][number]): GuestSample['state'] {
   if (guest.domain.state === 'killed') return 'killed';
   if (guest.session === undefined) return 'waiting';
   if (guest.device.port !== undefined) return 'running';
+  if (guest.device.pausable?.paused === true) return 'paused';
   return guest.device.lastFault === undefined ? 'attached' : 'stopped';
 }
 

@@ -1,8 +1,13 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { FaultPolicy } from '../../../host/hypervisor/fault-log.js';
 import { GUEST_DRIVEN } from '../../../host/protection/iommu/guest-driven/name.js';
+import type { Discipline } from '../../../scheduler/discipline.js';
+import { present } from '../../../scheduler/present.js';
+import { RecentLatencies } from '../../lab/recent-latencies.js';
 import { refuseForeignFiles } from '../../report/foreign-file.js';
+import type { ServedSession } from '../lab/served-session.js';
 import { LiveCapture } from '../live-capture.js';
 import { LiveError } from '../live-error.js';
 import { LiveMachine } from '../live-machine.js';
@@ -28,6 +33,8 @@ export interface ServerOptions {
   /** Whether files of other origin are written over. */
   readonly force: boolean;
   readonly spinNs: number;
+  /** Whether pages of the lab may watch: latencies of the last frames are kept for them. */
+  readonly isWatched?: boolean;
   /** Told of what happens, a line each. */
   readonly log: (line: string) => void;
   /** Something of ours broke: the server must end. */
@@ -35,8 +42,10 @@ export interface ServerOptions {
 }
 
 /** A card that real machines plug in to: sockets, memory files and the host's clock around a live machine. */
-export class LiveServer {
+export class LiveServer implements ServedSession {
   readonly machine: LiveMachine;
+  readonly latencies = new RecentLatencies<number>();
+  readonly #disciplines: Discipline[] = [];
   readonly #options: ServerOptions;
   readonly #clock: WallClock;
   readonly #sockets: GuestSocket[] = [];
@@ -50,6 +59,7 @@ export class LiveServer {
   readonly #ramFolder: string;
   #capture: LiveCapture | undefined;
   #captures = 0;
+  #isLooking = false;
   #stopped = false;
 
   /** @throws LiveError, ScenarioError, ParameterError, SessionLogError */
@@ -84,13 +94,25 @@ export class LiveServer {
       );
       this.machine = new LiveMachine({
         ...plan,
+        makeDiscipline: () => {
+          const discipline = plan.makeDiscipline();
+          this.#disciplines.push(discipline);
+          return discipline;
+        },
+        ...(options.isWatched === true
+          ? {
+              sent: (guest, _bytes, _offset, _length, postedNs, endNs) =>
+                this.latencies.record(guest, endNs - postedNs),
+            }
+          : {}),
         makeRam: (_index, name, bytes) => {
           const ram = new FileRam(join(this.#ramFolder, name), bytes);
           this.#rams.push(ram);
           return ram;
         },
-        readMemory: (guest, offset, bytes, at, length) =>
-          this.#recorder?.read(guest, offset, bytes, at, length),
+        readMemory: (guest, offset, bytes, at, length) => {
+          if (!this.#isLooking) this.#recorder?.read(guest, offset, bytes, at, length);
+        },
         uplink: (bytes, offset, length) => this.#uplink.send(bytes, offset, length),
       });
       this.#clock = new WallClock(
@@ -164,11 +186,58 @@ export class LiveServer {
     this.#capture = undefined;
   }
 
+  /** A look at the machine from outside is no input: the log says nothing of it. */
+  look<T>(act: () => T): T {
+    this.#isLooking = true;
+    try {
+      return act();
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  get subject(): SessionSubject {
+    return this.#options.subject;
+  }
+
+  get transmitDiscipline(): Discipline {
+    return present(this.#disciplines[0]);
+  }
+
+  get receiveDiscipline(): Discipline {
+    return present(this.#disciplines[1]);
+  }
+
   setWeight(index: number, weight: number): void {
     this.#input(() => {
       this.#recorder?.weight(index, weight);
       this.machine.setWeight(index, weight);
     });
+  }
+
+  setLimit(index: number, limitBps: number | undefined): void {
+    this.#input(() => {
+      this.#recorder?.limit(index, limitBps);
+      this.machine.setLimit(index, limitBps);
+    });
+  }
+
+  setPriority(index: number, priority: number): void {
+    this.#input(() => {
+      this.#recorder?.priority(index, priority);
+      this.machine.setPriority(index, priority);
+    });
+  }
+
+  setPolicy(policy: FaultPolicy): void {
+    this.#input(() => {
+      this.#recorder?.policy(policy);
+      this.machine.setPolicy(policy);
+    });
+  }
+
+  get capturing(): string | undefined {
+    return this.#capture?.path;
   }
 
   /** Starts a capture, or completes the one that is being written. Returns its path while one is being written. */

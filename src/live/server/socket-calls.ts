@@ -62,9 +62,13 @@ export class SocketCalls {
   readonly #headerAt: bigint;
   readonly #one = Buffer.alloc(POLLFD_BYTES);
 
-  /** @throws LiveError where koffi is not installed, or is not for this machine. */
-  constructor(purpose: string) {
-    this.#koffi = loadKoffi(purpose);
+  /**
+   * @param purpose what it is for, as the beginning of a message
+   * @param load finds koffi
+   * @throws LiveError where koffi is not installed, or is not for this machine.
+   */
+  constructor(purpose: string, load: () => unknown = () => createRequire(import.meta.url)('koffi')) {
+    this.#koffi = loadKoffi(purpose, load);
     const libc = this.#koffi.load('libc.so.6');
     this.#recvmsg = libc.func('long recvmsg(int fd, void *message, int flags)');
     this.#poll = libc.func('int poll(void *list, unsigned long count, int timeout)');
@@ -143,7 +147,7 @@ export class SocketCalls {
   }
 }
 
-function loadKoffi(purpose: string): Koffi {
+function loadKoffi(purpose: string, load: () => unknown): Koffi {
   if (
     process.platform !== 'linux' ||
     endianness() !== 'LE' ||
@@ -151,7 +155,7 @@ function loadKoffi(purpose: string): Koffi {
   )
     throw new LiveError(`${purpose}, which needs Linux on a 64-bit machine, expected another approach here`);
   try {
-    return createRequire(import.meta.url)('koffi') as Koffi;
+    return load() as Koffi;
   } catch {
     throw new LiveError(
       `${purpose}, which needs koffi to take interrupts' file descriptors; expected it to be installed: npm install koffi@${KOFFI_VERSION}`,

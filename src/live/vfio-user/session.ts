@@ -138,6 +138,11 @@ export class VfioUserSession {
     return this.#messages;
   }
 
+  /** Bytes of a message that has not come whole. */
+  get unfinishedBytes(): number {
+    return this.#stream.unfinishedBytes;
+  }
+
   /** Bytes have come from the client, and with the last message that begins in them, descriptors. */
   receive(bytes: Uint8Array, descriptors: readonly ReceivedDescriptor[] = []): void {
     if (this.#state === 'closed') {

@@ -64,8 +64,8 @@ export function describeComparison(
   const when =
     heading.loaded.scenario.balloon === undefined ? 'over the run' : 'while the balloon asks for pages';
   return {
-    command: isOne ? 'run' : 'compare',
-    title: isOne ? `One run under ${runs[0]?.protection}` : `${runs.length} approaches side by side`,
+    command: heading.isSession === true ? 'replay' : isOne ? 'run' : 'compare',
+    title: titleOf(heading, runs),
     question: isOne
       ? 'What did each guest get, and what did it cost?'
       : 'What does it cost to keep a guest’s network card out of memory that is not the guest’s, and what still gets through?',
@@ -127,6 +127,13 @@ export function describeComparison(
       },
     ],
   };
+}
+
+function titleOf({ isSession }: RunHeading, runs: readonly RunResult[]): string {
+  if (isSession === true) return `A session of real guests under ${runs[0]?.protection}`;
+  return runs.length === 1
+    ? `One run under ${runs[0]?.protection}`
+    : `${runs.length} approaches side by side`;
 }
 
 /** The table alone, where there is no plot to open the page with. */
@@ -282,7 +289,10 @@ function parametersOf(
   const guests = expandGuests(scenario.guests);
   const named = guests
     .slice(0, MOST_GUESTS_NAMED)
-    .map(({ name, spec }) => `${name} (weight ${spec.weight}, ${spec.traffic.kind})`);
+    .map(
+      ({ name, spec }) =>
+        `${name} (weight ${spec.weight}, ${spec.attached === true ? 'a real machine' : spec.traffic.kind})`,
+    );
   const more = guests.length > named.length ? [`and ${guests.length - named.length} more`] : [];
   const hertz = scenario.host?.hertz ?? DEFAULT_HOST.hertz;
   const parameters: FigureParameter[] = [

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { COST } from '../../../host/cpu/costs.js';
 import { PlainDma } from '../../../host/index.js';
 import { contextId } from '../../../scheduler/branded.js';
 import { Machine } from '../support/machine.js';
@@ -32,7 +33,7 @@ describe('the register window', () => {
     const { window, nic, processor } = machine.host;
     machine.run();
     processor.post(domain.account, () => {
-      processor.charge('transmitPacket');
+      processor.charge(COST.transmitPacket);
       window.write(domain.id, port.context, SHARED, 7);
     });
     // The packet of 28 bytes takes 4 ns.

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { COSTS, type CostName, costTable } from '../../../host/cpu/costs.js';
+import { COST, COSTS, type CostName, costTable } from '../../../host/cpu/costs.js';
 import { Processor } from '../../../host/cpu/processor.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
 import { runs } from '../../support/whole.js';
@@ -20,9 +20,9 @@ describe('the processor', () => {
     const log: string[] = [];
     for (const name of ['first', 'second']) {
       cpu.post(guest, () => {
-        cpu.charge('transmitPacket');
+        cpu.charge(COST.transmitPacket);
         log.push(`${name} at ${kernel.nowNs}, ${cpu.elapsedNs} in`);
-        cpu.charge('doorbell');
+        cpu.charge(COST.doorbell);
         expect(cpu.elapsedNs).toBe(130);
         expect(cpu.running).toBe(guest);
       });
@@ -38,7 +38,7 @@ describe('the processor', () => {
   it('counts a core as idle for wall time less busy time, also in the middle of work', () => {
     const { kernel, cpu } = processor(2, { transmitPacket: 100 });
     const guest = cpu.addAccount('guest', 1);
-    cpu.post(guest, () => cpu.charge('transmitPacket'));
+    cpu.post(guest, () => cpu.charge(COST.transmitPacket));
     kernel.run(40);
     expect(cpu.busyNsOf(1)).toBe(40);
     expect(cpu.busyNsOf(0)).toBe(0);
@@ -54,7 +54,7 @@ describe('the processor', () => {
     const right = cpu.addAccount('right', 0);
     const order: string[] = [];
     const work = (name: string) => () => {
-      cpu.charge('transmitPacket');
+      cpu.charge(COST.transmitPacket);
       order.push(name);
     };
     for (let turn = 0; turn < 3; turn += 1) cpu.post(left, work('left'));
@@ -72,7 +72,7 @@ describe('the processor', () => {
     const left = cpu.addAccount('left', 0);
     const right = cpu.addAccount('right', 0);
     const alone = cpu.addAccount('alone', 1);
-    const work = () => cpu.charge('transmitPacket');
+    const work = () => cpu.charge(COST.transmitPacket);
     for (const account of [left, left, hypervisor, left, alone, alone, right, left]) cpu.post(account, work);
     kernel.run(1e6);
     // left runs twice, then right, left, left: two changes.
@@ -91,7 +91,7 @@ describe('the processor', () => {
         // Each wants 100,000 packets per second: 0.4 of the core.
         const source = kernel.register('test', () => {
           cpu.post(account, () => {
-            cpu.charge('transmitPacket');
+            cpu.charge(COST.transmitPacket);
             done += 1;
           });
           kernel.schedule(10_000, source);
@@ -115,7 +115,7 @@ describe('the processor', () => {
     const guest = cpu.addAccount('guest', 0);
     let left = 240_000;
     const work = () => {
-      cpu.charge('doorbell');
+      cpu.charge(COST.doorbell);
       left -= 1;
       if (left > 0) cpu.post(guest, work);
     };
@@ -134,7 +134,7 @@ describe('the processor', () => {
       ran.push('bad');
       cpu.post(bad, () => ran.push('bad again'));
       cpu.halt(bad);
-      cpu.charge('transmitPacket');
+      cpu.charge(COST.transmitPacket);
     });
     cpu.post(bad, () => ran.push('bad later'));
     cpu.post(good, () => ran.push('good'));
@@ -151,11 +151,11 @@ describe('the processor', () => {
     const hypervisor = cpu.addAccount('hypervisor', 0, true);
     const guest = cpu.addAccount('guest', 0);
     const at: number[] = [];
-    const report = kernel.register('test', () => cpu.chargeAccount(hypervisor, 'unpinPage', 2));
+    const report = kernel.register('test', () => cpu.chargeAccount(hypervisor, COST.unpinPage, 2));
     const work = kernel.register('test', () =>
       cpu.post(guest, () => {
         at.push(kernel.nowNs);
-        cpu.charge('transmitPacket');
+        cpu.charge(COST.transmitPacket);
       }),
     );
     kernel.scheduleAt(50, report);
@@ -172,9 +172,9 @@ describe('the processor', () => {
     const hypervisor = cpu.addAccount('hypervisor', 0, true);
     const guest = cpu.addAccount('guest', 0);
     cpu.post(guest, () => {
-      cpu.charge('transmitPacket');
-      cpu.chargeAccount(hypervisor, 'hypercall');
-      cpu.charge('transmitPacket');
+      cpu.charge(COST.transmitPacket);
+      cpu.chargeAccount(hypervisor, COST.hypercall);
+      cpu.charge(COST.transmitPacket);
     });
     const spent = [90, 120, 140, 200, 240, 300].map((untilNs) => {
       kernel.run(untilNs);
@@ -194,8 +194,8 @@ describe('the processor', () => {
   it('forgets what set-up was charged, spent or owed', () => {
     const { kernel, cpu } = processor(1, { unpinPage: 300 });
     const hypervisor = cpu.addAccount('hypervisor', 0, true);
-    const charge = kernel.register('test', () => cpu.chargeAccount(hypervisor, 'unpinPage'));
-    cpu.chargeAccount(hypervisor, 'unpinPage');
+    const charge = kernel.register('test', () => cpu.chargeAccount(hypervisor, COST.unpinPage));
+    cpu.chargeAccount(hypervisor, COST.unpinPage);
     kernel.schedule(50, charge);
     kernel.run(40);
     // A machine that has not begun to run has no time to spend.
@@ -236,15 +236,15 @@ describe('the processor', () => {
           const start = kernel.register('test', (index) => {
             const { account, cycles, payer, kind } = steps[index] as (typeof steps)[number];
             if (kind === 'charge') {
-              cpu.chargeAccount(account, 'doorbell', cycles);
+              cpu.chargeAccount(account, COST.doorbell, cycles);
               return;
             }
             posted += 1;
             cpu.post(account, () => {
-              cpu.charge('doorbell', cycles);
-              cpu.chargeAccount(payer, 'doorbell', cycles);
+              cpu.charge(COST.doorbell, cycles);
+              cpu.chargeAccount(payer, COST.doorbell, cycles);
               ran += 1;
-              if (kind === 'post-again') cpu.post(account, () => cpu.charge('doorbell', cycles));
+              if (kind === 'post-again') cpu.post(account, () => cpu.charge(COST.doorbell, cycles));
             });
           });
           for (const [index, { atNs }] of steps.entries()) kernel.scheduleAt(atNs, start, index);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { COST } from '../../../host/cpu/costs.js';
 import { Cdna, type FaultPolicy, PlainDma } from '../../../host/index.js';
 import type { Protection } from '../../../host/protection/protection.js';
 import { guestPhysicalAddress, pageNumber } from '../../../nic/addresses.js';
@@ -31,7 +32,7 @@ describe('interrupts', () => {
     }
     machine.run();
     // The hypervisor is busy for a millisecond; vectors pile up in its ring meanwhile.
-    processor.post(hypervisor.account, () => processor.charge('interrupt', 1000));
+    processor.post(hypervisor.account, () => processor.charge(COST.interrupt, 1000));
     machine.run(1000);
     for (let turn = 0; turn < 8; turn += 1) {
       for (let number = 1; number <= 5; number += 1) {
@@ -218,7 +219,7 @@ describe('the fault policy', () => {
     const bad = machine.guest(1);
     const { hypervisor, processor, nic } = machine.host;
     machine.run();
-    processor.post(hypervisor.account, () => processor.charge('interrupt', 10_000));
+    processor.post(hypervisor.account, () => processor.charge(COST.interrupt, 10_000));
     machine.run(1_000);
     bad.post({ address: machine.host.memory.bytes, length: 100 });
     machine.run(100_000);

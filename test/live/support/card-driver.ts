@@ -10,6 +10,7 @@ export const RESULT = {
   wrongState: 3,
   badRings: 4,
   badRequests: 5,
+  noContext: 6,
   refused: 8,
 };
 export const PAGE = {

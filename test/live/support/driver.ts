@@ -21,6 +21,7 @@ export const MRG_RXBUF = 1n << 15n;
 export const INDIRECT = 1n << 28n;
 export const EVENT_IDX = 1n << 29n;
 export const VERSION_1 = 1n << 32n;
+export const ACCESS_PLATFORM = 1n << 33n;
 const MAC = 1n << 5n;
 
 export const RECEIVE = 0;
@@ -40,6 +41,8 @@ export const RINGS = [
 export class Driver {
   readonly client: Client;
   readonly ram: Ram;
+  /** What it accepts unless it is told otherwise. */
+  features = MRG_RXBUF | VERSION_1 | MAC;
   readonly #available = [0, 0];
   readonly #seen = [0, 0];
 
@@ -50,7 +53,7 @@ export class Driver {
 
   /** From a reset to DRIVER_OK (3.1.1). Returns the status that the device then shows. */
   start(
-    features = MRG_RXBUF | VERSION_1 | MAC,
+    features = this.features,
     rings: readonly { table: number; available: number; used: number }[] = RINGS,
   ): number {
     const { client } = this;

@@ -7,10 +7,9 @@ import { DescriptorNumbers } from '../../../src/live/vfio-user/interrupt-descrip
 import { checkScenario } from '../../../src/scenario/load.js';
 import type { ScenarioInput } from '../../../src/scenario/schema.js';
 import { Client } from './client.js';
-import { Driver, MRG_RXBUF, VERSION_1 } from './driver.js';
+import { ACCESS_PLATFORM, Driver, MRG_RXBUF, VERSION_1 } from './driver.js';
 import { GUEST_BYTES } from './lab.js';
 
-export const ACCESS_PLATFORM = 1n << 33n;
 /** Where the driver's rings lie: mapped at their own addresses, as one piece. */
 const RINGS_AT = 0x10000;
 const RINGS_BYTES = 0x20000;

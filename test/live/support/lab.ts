@@ -1,11 +1,13 @@
-import { makeProtection } from '../../../host/protection/approaches.js';
+import { GUEST_DRIVEN } from '../../../host/protection/iommu/guest-driven/name.js';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { LiveMachine } from '../../../src/live/live-machine.js';
+import { liveProtectionOf } from '../../../src/live/live-plan.js';
 import { ArrayRam, type LiveRam } from '../../../src/live/ram/live-ram.js';
+import { DescriptorNumbers } from '../../../src/live/vfio-user/interrupt-descriptors.js';
 import { checkScenario } from '../../../src/scenario/load.js';
 import type { ScenarioInput } from '../../../src/scenario/schema.js';
 import { Client } from './client.js';
-import { Driver } from './driver.js';
+import { ACCESS_PLATFORM, Driver } from './driver.js';
 
 export const GUEST_BYTES = 4 * 2 ** 20;
 /** Station addresses of guests, from the first on. */
@@ -28,24 +30,28 @@ export class Lab {
   readonly rams: ArrayRam[] = [];
   readonly clients: Client[] = [];
   readonly drivers: Driver[] = [];
+  readonly #ownIommus: boolean;
+  readonly #numbers = new DescriptorNumbers();
 
   constructor(options: LabOptions = {}) {
     const weights = options.weights ?? [1, 1];
-    const { uplink } = options;
+    const { uplink, protection = 'cdna' } = options;
+    this.#ownIommus = protection === GUEST_DRIVEN;
+    const scenario = checkScenario({
+      guests: weights.map((weight, index) => ({
+        name: `guest${index}`,
+        attached: true,
+        weight,
+        memoryMegabytes: 4,
+      })),
+      ...options.scenario,
+    });
     this.live = new LiveMachine({
-      scenario: checkScenario({
-        guests: weights.map((weight, index) => ({
-          name: `guest${index}`,
-          attached: true,
-          weight,
-          memoryMegabytes: 4,
-        })),
-        ...options.scenario,
-      }),
+      scenario,
       directory: '.',
       captures: new Map(),
       seed: 1,
-      protection: makeProtection(options.protection ?? 'cdna'),
+      protection: liveProtectionOf(protection, scenario),
       makeDiscipline: () =>
         makeDiscipline(options.discipline ?? 'drr', {
           linkBps: options.scenario?.nic?.rateBps ?? 1e9,
@@ -66,15 +72,19 @@ export class Lab {
   /** A new virtual machine for a guest: its own client, its own driver, the same RAM. */
   plugIn(index: number): Driver {
     const { live } = this;
-    const client = new Client({
-      connect: (connection) => live.attach(index, connection),
-      send: (bytes) => live.receive(index, bytes),
-      close: () => live.detach(index),
-    });
+    const client = new Client(
+      {
+        connect: (connection) => live.attach(index, connection),
+        send: (bytes, ram = []) => live.receive(index, bytes, this.#numbers.next(index, ram)),
+        close: () => live.detach(index),
+      },
+      this.#ownIommus,
+    );
     const driver = new Driver(client, {
       read: (address, length) => this.ram(index).slice(address, address + length),
       write: (address, bytes) => this.ram(index).set(bytes, address),
     });
+    if (this.#ownIommus) driver.features |= ACCESS_PLATFORM;
     this.clients[index] = client;
     this.drivers[index] = driver;
     return driver;

@@ -99,7 +99,7 @@ export class RecordedSession {
   }
 }
 
-/** Records a session with two guests: traffic both ways, a lie, a reset, one that goes and comes back. */
+/** Records a session with two guests: traffic both ways, memory that is rearranged, a lie, a reset, one that goes and comes back. */
 export function record(path: string, protection: string): LiveMachine {
   const session = new RecordedSession(path, TWO_GUESTS, protection);
   const eventIndex = MRG_RXBUF | VERSION_1 | EVENT_IDX | INDIRECT;
@@ -111,6 +111,12 @@ export function record(path: string, protection: string): LiveMachine {
     session.run(37_123 * (1 + (slot % 3)));
   }
   session.uplink(ethernet(MAC, 0x020000001234, 'from the uplink'));
+  // Its memory is taken away for a moment, with frames and buffers under way.
+  b.send(7, 0x2f0000, ethernet(MAC, MAC + 1, 'across a pause', 1400));
+  b.client.unmap(0, GUEST_BYTES);
+  session.run(2_000_000);
+  b.client.map(0, GUEST_BYTES, 0);
+  session.run(2_000_000);
   b.setIndex(TRANSMIT, 9999);
   b.notify(TRANSMIT);
   session.run(500_000);

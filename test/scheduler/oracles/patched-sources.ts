@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import ts from 'typescript';
+import { transform } from 'esbuild';
 import type * as disciplines from '../../../scheduler/disciplines/index.js';
 
 const SOURCE = new URL('../../../scheduler/', import.meta.url);
@@ -25,7 +25,7 @@ export async function patchedDisciplines({ file, from, to }: Patch): Promise<typ
       const path = `${folder}${name}`;
       const text = readFileSync(new URL(path, SOURCE), 'utf8');
       if (path === file && text.split(from).length !== 2) throw new Error(`${path} has "${from}" not once`);
-      const output = path === file ? compile(text.replace(from, () => to)) : cached(path, text);
+      const output = path === file ? await compile(text.replace(from, () => to)) : await cached(path, text);
       writeFileSync(join(directory, path.replace(/\.ts$/, '.js')), output);
     }
   }
@@ -37,14 +37,12 @@ export async function patchedDisciplines({ file, from, to }: Patch): Promise<typ
   }
 }
 
-function cached(path: string, text: string): string {
-  const known = compiled.get(path) ?? compile(text);
+async function cached(path: string, text: string): Promise<string> {
+  const known = compiled.get(path) ?? (await compile(text));
   compiled.set(path, known);
   return known;
 }
 
-function compile(text: string): string {
-  const { ESNext } = ts.ModuleKind;
-  return ts.transpileModule(text, { compilerOptions: { module: ESNext, target: ts.ScriptTarget.ES2022 } })
-    .outputText;
+async function compile(text: string): Promise<string> {
+  return (await transform(text, { loader: 'ts', format: 'esm', target: 'es2022' })).code;
 }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { scratchFolder } from '../report/scratch-folder.js';
 import { invoke } from './invoke.js';
 
@@ -33,10 +33,18 @@ const SEEDS = [...CALL, '--no-attacks', '--seed', '7', '--seeds', '5'];
 const scratch = scratchFolder();
 
 describe('compare --seeds', () => {
-  test('has a run per approach and seed, and mean, range and interval of every figure', async () => {
-    const { code, out } = await invoke(...SEEDS, '--json');
+  // Text, document and page are of one call.
+  const folder = scratch.path('seeds');
+  let said = '';
+  beforeAll(async () => {
+    const { code, out } = await invoke(...SEEDS, '--out', folder);
     expect(code).toBe(0);
-    const { runs, statistics, repeat } = JSON.parse(out) as Document;
+    said = out;
+  });
+
+  test('has a run per approach and seed, and mean, range and interval of every figure', () => {
+    const text = readFileSync(join(folder, 'compare.json'), 'utf8');
+    const { runs, statistics, repeat } = JSON.parse(text) as Document;
     expect(runs.map(({ protection, seed }) => `${protection} ${seed}`)).toEqual(
       ['none', 'cdna'].flatMap((name) => [7, 8, 9, 10, 11].map((seed) => `${name} ${seed}`)),
     );
@@ -61,19 +69,16 @@ describe('compare --seeds', () => {
     expect(statistics[0]?.metrics.cpuOverNone).toMatchObject({ mean: 0, least: 0, most: 0, halfWidth95: 0 });
   });
 
-  test('prints three lines per approach: mean, interval, range', async () => {
-    const { out } = await invoke(...SEEDS);
-    expect(out).toContain('seed 7 and the 4 after it');
-    const price = out.slice(out.indexOf('The price'), out.indexOf('Latency'));
+  test('prints three lines per approach: mean, interval, range', () => {
+    expect(said).toContain('seed 7 and the 4 after it');
+    const price = said.slice(said.indexOf('The price'), said.indexOf('Latency'));
     expect(price.match(/^(none|cdna) +mean /gmu)).toHaveLength(2);
     expect(price.match(/^ +95 % +±/gmu)).toHaveLength(2);
     expect(price).toMatch(/^ +range +\d+\.\d to \d+\.\d/mu);
-    expect(out).toMatch(/What each guest got of its due\n\napproach +web/u);
+    expect(said).toMatch(/What each guest got of its due\n\napproach +web/u);
   });
 
-  test('its page has them as a figure; captures and timelines are those of the first seed alone', async () => {
-    const folder = scratch.path('seeds');
-    expect((await invoke(...SEEDS, '--out', folder)).code).toBe(0);
+  test('its page has them as a figure; captures and timelines are those of the first seed alone', () => {
     const page = readFileSync(join(folder, 'compare.html'), 'utf8');
     expect(page).toContain('Over 5 seeds');
     expect(page).toContain('95 % interval');

@@ -7,6 +7,7 @@ import { GuestDriven } from '../../../host/protection/iommu/guest-driven/guest-d
 import { GUEST_DRIVEN } from '../../../host/protection/iommu/guest-driven/name.js';
 import { filmAttack } from '../../../src/lab/attack-film.js';
 import { checkPlan } from '../../../src/lab/plan.js';
+import { subjectPlan } from '../../../src/live/live-plan.js';
 import { checkScenario } from '../../../src/scenario/load.js';
 import { invoke } from './invoke.js';
 
@@ -49,6 +50,24 @@ describe('iommu:guest', () => {
     const plan = { scenario: { guests: [{}] }, approach: GUEST_DRIVEN, discipline: 'drr', seed: 1 };
     expect(() => checkPlan(plan as Parameters<typeof checkPlan>[0])).toThrow(REFUSED);
     expect(() => filmAttack('descriptor-to-neighbour', GUEST_DRIVEN, 1)).toThrow();
+  });
+
+  it('needs guests that are real, whatever card they see', () => {
+    const plan = (guests: object[]) =>
+      subjectPlan({
+        scenario: checkScenario({ guests }),
+        directory: '.',
+        captures: new Map(),
+        protection: GUEST_DRIVEN,
+        discipline: 'drr',
+        seed: 1,
+      });
+    const real = { name: 'real', attached: true };
+    expect(plan([real]).protection.name).toBe(GUEST_DRIVEN);
+    expect(plan([{ ...real, card: 'cdna' }]).protection.name).toBe(GUEST_DRIVEN);
+    expect(() => plan([real, { name: 'own' }])).toThrow(
+      'own.attached is false, expected true under iommu:guest',
+    );
   });
 
   it('needs a card that tells its guests apart, and options that a unit has', () => {

@@ -46,6 +46,11 @@ const SCENARIOS: [mistake: string, scenario: unknown, said: RegExp][] = [
   ['a frame too long', greedy({ frameBytes: 9019 }), /frameBytes is 9019, expected .*<=9018/u],
   ['no power of two', guest({ transmitSlots: 100 }), /transmitSlots is 100, expected a power of two/u],
   ['a missing field', guest({ traffic: { kind: 'poisson' } }), /wireRateBps is missing, expected number/u],
+  [
+    'a time without end',
+    { guests: [{}], iommu: { timeoutNs: 1e300 } },
+    /: iommu\.timeoutNs is 1e\+300, expected number to be <=3600000000000$/mu,
+  ],
   ['a negative duration', { guests: [{}], durationNs: -5 }, /durationNs is -5, expected number to be >=1/u],
   [
     'an unknown approach',

@@ -43,6 +43,26 @@ describe('the film of an attack', () => {
     );
   });
 
+  it.each([
+    // The access gate denies, then the card stops the context: that is the answer to the denied access and no second fault.
+    ['foreign-page-read', 'dev', ['denied']],
+    // The port of the attacker refuses the buffer; posted past it, the access gate denies it.
+    ['foreign-page-read', 'iommu:single-use', ['refused', 'denied']],
+    // No gate is asked: the card stops the context for its own reason.
+    ['stale-descriptor', 'cdna+iommu', ['fault']],
+    ['foreign-page-read', 'none', []],
+  ])('%s on %s is counted as %j, each thing once', (attack, approach, kinds) => {
+    const { pictures } = filmAttack(attack, approach, 1);
+    const counts = pictures.map(({ snapshot }) => snapshot.faults);
+    expect(counts.at(-1)).toBe(kinds.length);
+    const wrong = pictures
+      .flatMap(({ entries }) => entries.map(({ kind }) => kind))
+      .filter((kind) => kind === 'refused' || kind === 'denied' || kind === 'fault');
+    expect(wrong.filter((kind, at) => wrong.indexOf(kind) === at)).toEqual(expect.arrayContaining(kinds));
+    // A step goes to the next picture with another count: as many steps as there are things.
+    expect(counts.filter((count, at) => count !== (counts[at - 1] ?? 0))).toHaveLength(kinds.length);
+  });
+
   it('refuses names that do not exist', () => {
     expect(() => filmAttack('magic', 'cdna', 1)).toThrow(
       /^attack is "magic", expected one of: foreign-page-read, /u,

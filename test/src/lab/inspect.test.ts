@@ -76,3 +76,40 @@ describe('a look at a page', () => {
     expect(look(pages - 1).details.title).toBe(`Page ${pages - 1}`);
   });
 });
+
+describe('a context that is looked at', () => {
+  const detailsOf = (approach: string, vendor: 'vtd' | 'amdvi' = 'vtd') => {
+    const lab = machineOf(vendor, approach);
+    lab.runTo(150_000);
+    const { machine, transmitDiscipline, receiveDiscipline } = lab;
+    const { host, guests } = machine;
+    const id = guests[0]?.port.context ?? -1;
+    const details = inspect({ host, guests, transmitDiscipline, receiveDiscipline }, { kind: 'context', id });
+    return { host, context: host.nic.contexts[id], sections: details.sections };
+  };
+
+  it.each([
+    // A receive buffer is mapped for writing alone.
+    ['vtd', 'root entry of bus 1', ['R W', 'W']],
+    ['amdvi', 'device table entry of 01:00.0', ['PR IR IW', 'PR IW']],
+  ] as const)('shows its tables under %s with the entries as they are in memory', (vendor, first, leaves) => {
+    const { host, context, sections } = detailsOf('iommu:single-use', vendor);
+    const tables = sections.filter(({ title }) => title.startsWith('Tables: '));
+    expect(tables.map(({ title }) => title)).toEqual([
+      `Tables: a read of its transmit ring, at 0x${context?.transmit.base.toString(16)}`,
+      `Tables: a write to its oldest receive buffer, at 0x${context?.receive.address(context.receive.taken).toString(16)}`,
+    ]);
+    expect(tables.map(({ rows }) => rows.at(-1)?.[3])).toEqual(leaves);
+    for (const { rows } of tables) {
+      expect(rows[0]?.[0]).toBe(first);
+      for (const [, at = '', value = ''] of rows) {
+        const low = host.memory.readU32(Number(at) as never);
+        expect(value.endsWith(low.toString(16).padStart(8, '0'))).toBe(true);
+      }
+    }
+  });
+
+  it('has no tables where the access gate stands open', () => {
+    expect(detailsOf('cdna').sections.some(({ title }) => title.startsWith('Tables: '))).toBe(false);
+  });
+});

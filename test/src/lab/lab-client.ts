@@ -1,3 +1,4 @@
+import type { AttackFilm } from '../../../src/lab/attack-film.js';
 import type { LabPlan } from '../../../src/lab/plan.js';
 import { PROTOCOL_VERSION, type Report, type Request } from '../../../src/lab/protocol.js';
 import { LabSession } from '../../../src/lab/session.js';
@@ -42,6 +43,13 @@ export class LabClient {
     const found = this.reports.findLast((report) => report.kind === 'state');
     if (found?.kind !== 'state') throw new Error('no state was reported');
     return found;
+  }
+
+  /** The films that were shown last. */
+  films(): readonly AttackFilm[] {
+    const found = this.reports.findLast((report) => report.kind === 'film');
+    if (found?.kind !== 'film') throw new Error(`no film was shown: ${this.refusal()}`);
+    return found.films;
   }
 
   /** Message of the last refusal. */

@@ -141,6 +141,36 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
     await fourth.waitFor({ state: 'detached' });
   });
 
+  it('a priority changes while the machine runs, where the discipline has one', async () => {
+    const page = await opened(linkTo({ ...defaultPlan, discipline: 'priority' }, 300_000));
+    await page.settle();
+    await page.page.getByRole('tab', { name: 'Knobs' }).click();
+    await page.turn('priority-batch', '7');
+    await page.page.waitForFunction("location.hash.includes('s=~')");
+    await page.settle();
+    const { atNs } = await page.playTo(900_000);
+    const scenario = {
+      ...defaultPlan.scenario,
+      changes: [{ atNs: 300_001, guest: 'batch', priority: 7 }],
+    };
+    expect(await page.fingerprint()).toBe(
+      straight({ ...defaultPlan, scenario, discipline: 'priority' }, atNs),
+    );
+  });
+
+  it('says in words what turns red: which gate, which rule, which byte', async () => {
+    const page = await opened(linkTo(defaultPlan));
+    await page.page.getByRole('tab', { name: 'Attacks' }).click();
+    await page.turn('attack-approach', 'cdna');
+    await page.page.locator('[data-attack=foreign-page-read]').click();
+    await page.page.locator('[data-verdict]').waitFor();
+    await page.page.locator('[data-step=fault]').click();
+    const said = page.page.locator('[role=status].visually-hidden');
+    await said
+      .getByText(/^set-up gate: not-owner: buffer of \d+ bytes at 0x[0-9a-f]+; byte \d+ of it/u)
+      .waitFor();
+  });
+
   it('runs two machines side by side on the same traffic to the same instant', async () => {
     const page = await opened(linkTo(defaultPlan));
     await page.page.getByRole('tab', { name: 'Knobs' }).click();
@@ -199,6 +229,37 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
     await page.page.locator('.gate[data-anchor=access] .refusals').waitFor();
     await page.page.getByText('back to the machine').click();
     expect(await page.settle()).toEqual(before);
+  });
+
+  it('plays an attack between guests of the run on both machines, and a link carries it', async () => {
+    const page = await opened(
+      encodeLink({
+        plans: [defaultPlan, { ...defaultPlan, approach: 'iommu:single-use' }],
+        position: { atNs: 200_000, events: 0 },
+        paceNs: 1_000_000,
+      }),
+    );
+    const before = await page.settle();
+    await page.page.getByRole('tab', { name: 'Attacks' }).click();
+    await page.turn('attack-where', 'here');
+    await page.turn('attacker', 'db');
+    await page.turn('victim', 'batch');
+    await page.page.locator('[data-attack=foreign-page-read]').click();
+    await page.page.locator('[data-verdict=blocked-at-set-up]').waitFor();
+    await page.page.locator('[data-verdict=blocked-at-access]').waitFor();
+    expect(await page.page.locator('.verdict .cast').allInnerTexts()).toEqual([
+      'db attacks batch',
+      'db attacks batch',
+    ]);
+    expect(await page.page.locator('.machine').count()).toBe(2);
+    await page.page.waitForFunction("location.hash.includes('attack=foreign-page-read')");
+    const hash = String(await page.page.evaluate('location.hash'));
+    await page.page.getByText('back to the machine').click();
+    expect(await page.settle()).toEqual(before);
+    await page.close();
+    const other = await opened(hash);
+    await other.page.locator('[data-verdict=blocked-at-access]').waitFor();
+    await other.page.locator('.verdict .cast').getByText('db attacks batch').first().waitFor();
   });
 
   it('shows registers, rings and tables of what is clicked, and follows a frame to its interrupt', async () => {
@@ -316,6 +377,24 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
       await page.page.locator('[data-verdict]').waitFor();
       await check('a film in a tour');
       await page.close();
+    }
+  }, 240_000);
+
+  it('shows the latency of each guest at the percentile that is chosen', async () => {
+    const page = await opened(linkTo(defaultPlan, 300_000));
+    await page.settle();
+    const shown = async (name: string) => {
+      await page.page.locator(`[data-percentile=${name}]`).click();
+      await page.page.locator(`[data-plot=latency] [aria-label^="Latency, ${name}:"]`).waitFor();
+      const texts = await page.page.locator('.domain.guest .figures span + span').allInnerTexts();
+      return texts.map((text) => Number(new RegExp(`^${name} ([\\d.]+) `, 'u').exec(text)?.[1]));
+    };
+    const [low, middle, high] = [await shown('p50'), await shown('p90'), await shown('p99')];
+    expect(low).toHaveLength(3);
+    for (const [at, latency] of low.entries()) {
+      expect(latency).toBeGreaterThan(0);
+      expect(middle[at]).toBeGreaterThanOrEqual(latency);
+      expect(high[at]).toBeGreaterThanOrEqual(middle[at] ?? Number.NaN);
     }
   });
 

@@ -59,7 +59,7 @@ describe('what the page keeps of its machine', () => {
     session.request({ kind: 'go', to: { atNs: 300_000, events: 0 } });
     await settle();
     expect(store.story.value?.column).toBe(1);
-    store.take({ kind: 'film', film: filmAttack('foreign-page-read', 'cdna', 1) });
+    store.take({ kind: 'film', films: [filmAttack('foreign-page-read', 'cdna', 1)] });
     await settle();
     store.leaveFilm();
     session.request({ kind: 'step', unit: 'event' });

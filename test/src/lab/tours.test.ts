@@ -38,6 +38,20 @@ describe('the guided tours', () => {
     }
   });
 
+  it('take less than five minutes each: read at 180 words a minute, with a quarter of a minute to watch at each step', () => {
+    for (const { id, steps, question } of TOURS) {
+      const answer = question.answers.find(({ isRight }) => isRight)?.says ?? '';
+      const texts = [
+        ...steps.flatMap(({ title, text }) => [title, ...text]),
+        question.text,
+        question.hint,
+        answer,
+      ];
+      const words = texts.join(' ').split(/\s+/u).length;
+      expect(words / 180 + (steps.length + 1) * 0.25, id).toBeLessThan(5);
+    }
+  });
+
   it('say nothing of a knob that has not been turned, and judge each setting', () => {
     const { question, plans } = tourOf('fair-scheduling') ?? {};
     const [asked] = plans ?? [];

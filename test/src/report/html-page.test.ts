@@ -101,6 +101,20 @@ describe.each(REPORTS)('the report of %s', (name: ReportName) => {
     expect(page.match(/url\((?!#)/gu)).toBeNull();
   });
 
+  if (name === 'attack')
+    test('answers CDNA against an IOMMU in words', () => {
+      expect(page).toMatch(
+        /CDNA against an IOMMU \(iommu:single-use\): .*\d of \d attacks by guests get through, under the IOMMU \d\..*The IOMMU alone stops \S/u,
+      );
+    });
+
+  if (name === 'compare' || name === 'run')
+    test('links the pages that are written beside it', () => {
+      expect(page).toMatch(
+        /<p class="links">Beside this page: [^\n]*<a href="protection\.html">what each approach is<\/a>/u,
+      );
+    });
+
   test('no colour is written that does not follow light and dark', () => {
     const drawn = [...page.matchAll(/\s(?:fill|stroke)="([^"]*)"/gu)].map((match) => match[1] ?? '');
     expect(drawn.length).toBeGreaterThan(50);

@@ -151,3 +151,36 @@ test('what the card dropped stands in the statistics of its interface', async ()
   }
   expect(counts).toEqual([drops, 0]);
 });
+
+test.runIf(tsharkInstalled)(
+  'frames of flow control are in it, and Wireshark reads the class and the pause that they name',
+  async () => {
+    const scenario: ScenarioInput = {
+      nic: { pfcClasses: 8, pfcXoffBytes: 20_000, pfcXonBytes: 10_000, pfcQuanta: 4_000 },
+      link: { pauses: [{ atNs: 1_000_000, trafficClass: 3, quanta: 321 }] },
+      guests: [
+        { trafficClass: 3, traffic: { kind: 'greedy' }, receive: { kind: 'greedy' }, receiveSlots: 4 },
+        { traffic: { kind: 'greedy' } },
+      ],
+    };
+    const [path, result] = await captured('flow-control.pcapng', 'cdna', undefined, scenario);
+    const fields = [
+      'frame.interface_name',
+      'frame.packet_flags_direction',
+      'eth.dst',
+      'macc.opcode',
+      'macc.cbfc.enbv.c3',
+      'macc.cbfc.enbv.c0',
+      'macc.cbfc.pause_time.c3',
+    ];
+    const rows = tsharkFields(path, fields, '-Y', 'macc');
+    const [counted] = result.flowControl ?? [];
+    const received = rows.filter(([, direction]) => Number(direction) === 1);
+    const sent = rows.filter(([, direction]) => Number(direction) === 2);
+    expect(received.map((row) => row.slice(2))).toEqual([['01:80:c2:00:00:01', '0x0101', '1', '0', '321']]);
+    expect(sent.length).toBe(counted?.framesSent);
+    const pauses = new Set(sent.map((row) => row.at(-1)));
+    expect(pauses).toEqual(new Set(['4000', '0']));
+    expect(rows.every(([name]) => name === 'no context')).toBe(true);
+  },
+);

@@ -46,6 +46,7 @@ export class GuestDrivenProtection extends IommuProtection {
     const strategy = {
       name: GUEST_DRIVEN,
       hypervisorRings: false,
+      handOver: 'write' as const,
       make: (space: GuestSpace) => new DrivenByGuest(space, mapsIn(maps, space.domain, space.driver)),
     };
     super(parts, strategy, { ...options, strategy });

@@ -1,6 +1,8 @@
 import {
   addressAfter,
   type IoVirtualAddress,
+  ioPageAfter,
+  ioPageOf,
   PAGE_BYTES,
   type PageNumber,
   pageAfter,
@@ -158,7 +160,7 @@ export class GuestMaps {
     this.counters.invalidations += open;
     for (const { iova, firstPage, pages } of mappings) {
       // All levels: the guest may have emptied a table, whose place a later map gives to a large page.
-      space.invalidate(iova, pages, false, () => {
+      space.invalidate(ioPageOf(iova), pages, false, () => {
         this.#leaving -= 1;
         space.unpin(firstPage, pages);
         open -= 1;
@@ -204,13 +206,15 @@ export class GuestMaps {
 }
 
 function write(space: GuestSpace, { iova, firstPage, pages, permissions, small }: HeldMapping): void {
-  if (!small) space.mapRange(iova, firstPage, pages, permissions);
+  const first = ioPageOf(iova);
+  if (!small) space.mapRange(first, firstPage, pages, permissions);
   else
     for (let page = 0; page < pages; page += 1)
-      space.map(addressAfter(iova, page * PAGE_BYTES), pageAfter(firstPage, page), permissions);
+      space.map(ioPageAfter(first, page), pageAfter(firstPage, page), permissions);
 }
 
 function clear(space: GuestSpace, { iova, firstPage, pages, small }: HeldMapping): void {
-  if (!small) space.clearRange(iova, firstPage, pages);
-  else for (let page = 0; page < pages; page += 1) space.clear(addressAfter(iova, page * PAGE_BYTES), 1);
+  const first = ioPageOf(iova);
+  if (!small) space.clearRange(first, firstPage, pages);
+  else for (let page = 0; page < pages; page += 1) space.clear(ioPageAfter(first, page), 1);
 }

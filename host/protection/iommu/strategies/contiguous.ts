@@ -1,13 +1,13 @@
 import {
-  addressAfter,
-  type IoVirtualAddress,
-  PAGE_BYTES,
+  type IoPageNumber,
+  ioPageAddress,
+  ioPageAfter,
+  ioPageNumber,
   type PageNumber,
   pageNumber,
 } from '../../../../nic/addresses.js';
 import { InvariantViolation } from '../../../../scheduler/errors.js';
-import { present } from '../../../../scheduler/present.js';
-import { pageStart } from '../../../iommu/page-arithmetic.js';
+import { absent } from '../../../../scheduler/present.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
 import { NO_RANGE } from '../iova-allocator.js';
@@ -17,12 +17,10 @@ import { PerTransferGate, type Placement, type Teardown } from './per-transfer.j
 
 /** Pages of one contiguous range: 64 of 4 KB, as one receive descriptor of Fast & Safe has. */
 const CHUNK_PAGES = 64;
-/** Log2 of its bytes. */
-const CHUNK_BITS = 18;
 
 /** A contiguous range of addresses that buffers are mapped into one behind the other. */
 interface Chunk {
-  readonly base: IoVirtualAddress;
+  readonly base: IoPageNumber;
   /** Pages that buffers were mapped to. */
   placed: number;
   /** Pages of buffers that are done, and at the end those that no buffer fitted into. */
@@ -79,7 +77,7 @@ export class Contiguous implements MappingStrategy {
 class ChunkedRange implements Placement, Teardown {
   readonly addressCost = IOVA_ERAS.rcache.strict;
   readonly #space: GuestSpace;
-  readonly #live = new Map<IoVirtualAddress, Chunk>();
+  readonly #live = new Map<IoPageNumber, Chunk>();
   #current: Chunk | undefined;
   #asked = false;
   invalidations = 0;
@@ -95,7 +93,7 @@ class ChunkedRange implements Placement, Teardown {
     return pages;
   }
 
-  place(pages: number): IoVirtualAddress {
+  place(pages: number): IoPageNumber {
     if (pages > CHUNK_PAGES) return NO_RANGE;
     let chunk = this.#current;
     if (chunk === undefined || chunk.placed + pages > CHUNK_PAGES) {
@@ -107,13 +105,13 @@ class ChunkedRange implements Placement, Teardown {
       this.#live.set(base, chunk);
       this.#current = chunk;
     }
-    const iova = addressAfter(chunk.base, chunk.placed * PAGE_BYTES);
+    const first = ioPageAfter(chunk.base, chunk.placed);
     chunk.placed += pages;
-    return iova;
+    return first;
   }
 
-  retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
-    const chunk = this.#chunkOf(iova);
+  retire(first: IoPageNumber, pages: number, firstPage: PageNumber): void {
+    const chunk = this.#chunkOf(first);
     chunk.pages.push(firstPage, pages);
     this.#countDone(chunk, pages);
   }
@@ -124,8 +122,8 @@ class ChunkedRange implements Placement, Teardown {
     this.#space.driver.waitCharged();
   }
 
-  abandon(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
-    this.#chunkOf(iova).pages.push(firstPage, pages);
+  abandon(first: IoPageNumber, pages: number, firstPage: PageNumber): void {
+    this.#chunkOf(first).pages.push(firstPage, pages);
   }
 
   /** Everything is abandoned or was retired: takes all ranges out. */
@@ -139,10 +137,11 @@ class ChunkedRange implements Placement, Teardown {
     this.#current = undefined;
   }
 
-  #chunkOf(iova: IoVirtualAddress): Chunk {
-    const base = pageStart(iova, CHUNK_BITS);
+  #chunkOf(first: IoPageNumber): Chunk {
+    const base = ioPageNumber(Math.floor(first / CHUNK_PAGES) * CHUNK_PAGES);
     const chunk = this.#live.get(base);
-    if (chunk === undefined) throw new InvariantViolation(`no range at 0x${base.toString(16)}`);
+    if (chunk === undefined)
+      throw new InvariantViolation(`no range at 0x${ioPageAddress(base).toString(16)}`);
     return chunk;
   }
 
@@ -160,7 +159,7 @@ class ChunkedRange implements Placement, Teardown {
 
   #release(chunk: Chunk): void {
     for (let at = 0; at < chunk.pages.length; at += 2) {
-      this.#space.unpin(pageNumber(present(chunk.pages[at])), present(chunk.pages[at + 1]));
+      this.#space.unpin(pageNumber(chunk.pages[at] ?? absent()), chunk.pages[at + 1] ?? absent());
     }
     this.#space.address.iovas.free(chunk.base, CHUNK_PAGES);
   }

@@ -1,10 +1,5 @@
-import {
-  type IoVirtualAddress,
-  ioVirtualAddress,
-  type PageNumber,
-  pageNumber,
-} from '../../../../nic/addresses.js';
-import { present } from '../../../../scheduler/present.js';
+import { type IoPageNumber, ioPageNumber, type PageNumber, pageNumber } from '../../../../nic/addresses.js';
+import { absent } from '../../../../scheduler/present.js';
 import type { GuestSpace } from '../guest-space.js';
 import { IOVA_ERAS } from '../iova-eras.js';
 import { type IovaOptions, RangePerBuffer } from './range-per-buffer.js';
@@ -29,19 +24,19 @@ export interface DeferredOptions extends IovaOptions {
 
 /** Ranges that wait for one flush. Batches come again and again, so they are used again. */
 class Batch {
-  readonly iova: Float64Array;
+  readonly first: Float64Array;
   readonly pages: Int32Array;
   readonly firstPage: Int32Array;
   count = 0;
 
   constructor(entries: number) {
-    this.iova = new Float64Array(entries);
+    this.first = new Float64Array(entries);
     this.pages = new Int32Array(entries);
     this.firstPage = new Int32Array(entries);
   }
 
-  add(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
-    this.iova[this.count] = iova;
+  add(first: IoPageNumber, pages: number, firstPage: PageNumber): void {
+    this.first[this.count] = first;
     this.pages[this.count] = pages;
     this.firstPage[this.count] = firstPage;
     this.count += 1;
@@ -83,13 +78,13 @@ export class Deferred extends RangePerBuffer {
     });
   }
 
-  retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
+  retire(first: IoPageNumber, pages: number, firstPage: PageNumber): void {
     const space = this.space;
-    space.clear(iova, pages);
+    space.clear(first, pages);
     // The operating system takes the page for free now; only the address waits for the flush.
     if (!this.#options.pinUntilFlush) space.unpin(firstPage, pages);
     if (this.#queue.count >= Math.max(1, this.#options.queueEntries - 1)) this.#flush();
-    this.#queue.add(iova, pages, firstPage);
+    this.#queue.add(first, pages, firstPage);
     this.#timer ??= space.parts.kernel.schedule(this.#options.timeoutNs, this.#onTimer);
   }
 
@@ -125,9 +120,10 @@ export class Deferred extends RangePerBuffer {
 
   #release(batch: Batch): void {
     for (let index = 0; index < batch.count; index += 1) {
-      const pages = present(batch.pages[index]);
-      this.space.address.iovas.free(ioVirtualAddress(present(batch.iova[index])), pages);
-      if (this.#options.pinUntilFlush) this.space.unpin(pageNumber(present(batch.firstPage[index])), pages);
+      const pages = batch.pages[index] ?? absent();
+      this.space.address.iovas.free(ioPageNumber(batch.first[index] ?? absent()), pages);
+      if (this.#options.pinUntilFlush)
+        this.space.unpin(pageNumber(batch.firstPage[index] ?? absent()), pages);
     }
     batch.count = 0;
     this.#spare.push(batch);

@@ -1,4 +1,4 @@
-import { identityOf, type PageNumber, pageNumber } from '../../../../nic/addresses.js';
+import { identityOf, ioPageAddress, type PageNumber, pageNumber } from '../../../../nic/addresses.js';
 import type { DomainId, OwnershipObserver, PageKind } from '../../../memory/page-ownership.js';
 import { OpenSetupGate } from '../../open-setup-gate.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
@@ -58,7 +58,7 @@ export class DirectMap implements MappingStrategy, OwnershipObserver {
   }
 
   relinquish(page: PageNumber): boolean {
-    return this.#space.address.tables.find(identityOf(page)) === undefined;
+    return this.#space.address.tables.find(ioPageAddress(identityOf(page))) === undefined;
   }
 
   counters(): Readonly<Record<string, number>> {

@@ -1,9 +1,4 @@
-import {
-  addressAfter,
-  type IoVirtualAddress,
-  PAGE_BYTES,
-  type PageNumber,
-} from '../../../../nic/addresses.js';
+import { type IoPageNumber, ioPageAfter, type PageNumber } from '../../../../nic/addresses.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
 import { NO_RANGE } from '../iova-allocator.js';
@@ -36,7 +31,7 @@ export class FlushOnWrap implements MappingStrategy, Placement, Teardown {
   readonly addressCost = IOVA_ERAS.bitmap.deferred;
   readonly #space: GuestSpace;
   readonly #options: FlushOnWrapOptions;
-  readonly #base: IoVirtualAddress;
+  readonly #base: IoPageNumber;
   /** 1 for a page of addresses that is taken. */
   readonly #taken: Uint8Array;
   #hint = 0;
@@ -56,7 +51,7 @@ export class FlushOnWrap implements MappingStrategy, Placement, Teardown {
     this.#port = port;
   }
 
-  place(pages: number): IoVirtualAddress {
+  place(pages: number): IoPageNumber {
     let at = this.#search(this.#hint, pages);
     if (at < 0) {
       this.#flush();
@@ -66,24 +61,24 @@ export class FlushOnWrap implements MappingStrategy, Placement, Teardown {
     this.#taken.fill(1, at, at + pages);
     this.#hint = at + pages;
     this.#chargeEntries(pages);
-    return addressAfter(this.#base, at * PAGE_BYTES);
+    return ioPageAfter(this.#base, at);
   }
 
-  retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
+  retire(first: IoPageNumber, pages: number, firstPage: PageNumber): void {
     const space = this.#space;
-    space.clear(iova, pages);
+    space.clear(first, pages);
     this.#chargeEntries(pages);
     // The operating system takes the page for free now: nothing of it waits for the flush.
     space.unpin(firstPage, pages);
-    this.#free(iova, pages);
+    this.#free(first, pages);
   }
 
   settle(): void {}
 
-  abandon(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
+  abandon(first: IoPageNumber, pages: number, firstPage: PageNumber): void {
     const space = this.#space;
-    space.clear(iova, pages);
-    this.#free(iova, pages);
+    space.clear(first, pages);
+    this.#free(first, pages);
     space.whenGone(() => space.unpin(firstPage, pages));
   }
 
@@ -114,8 +109,8 @@ export class FlushOnWrap implements MappingStrategy, Placement, Teardown {
     return -1;
   }
 
-  #free(iova: IoVirtualAddress, pages: number): void {
-    const at = (iova - this.#base) / PAGE_BYTES;
+  #free(first: IoPageNumber, pages: number): void {
+    const at = first - this.#base;
     this.#taken.fill(0, at, at + pages);
   }
 

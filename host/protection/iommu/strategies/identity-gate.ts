@@ -8,7 +8,7 @@ import {
   pageAfter,
   pageOf,
 } from '../../../../nic/addresses.js';
-import { present } from '../../../../scheduler/present.js';
+import { absent } from '../../../../scheduler/present.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
 import { malformedBuffer, wholeFrames } from '../../posted-buffers.js';
@@ -49,7 +49,7 @@ export class IdentityGate implements SetupGate {
     let valid = 0;
     for (; valid < count; valid += 1) {
       const address = batch.address(valid);
-      const length = present(batch.lengths[valid]);
+      const length = batch.lengths[valid] ?? absent();
       if (malformedBuffer(address, length) === undefined && this.#allMapped(machineAddress(address), length))
         continue;
       if (!entered) space.enter();
@@ -64,7 +64,7 @@ export class IdentityGate implements SetupGate {
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
       const address = machineAddress(batch.address(index));
-      const last = lastPageOf(address, present(batch.lengths[index]));
+      const last = lastPageOf(address, batch.lengths[index] ?? absent());
       for (let page = pageOf(address); page <= last; page = pageAfter(page)) this.#keeper.use(page);
       queue.admitAt(index, deviceAddress(identityAddress(address)));
     }

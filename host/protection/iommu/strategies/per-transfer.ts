@@ -2,44 +2,42 @@ import {
   addressAfter,
   deviceAddress,
   type GuestPhysicalAddress,
-  type IoVirtualAddress,
+  type IoPageNumber,
+  ioPageAddress,
+  ioPageAfter,
+  ioPageOf,
   machineAddress,
   offsetInPage,
-  PAGE_BYTES,
   type PageNumber,
   pageAfter,
   pageOf,
   translatedBusAddress,
 } from '../../../../nic/addresses.js';
 import { InvariantViolation } from '../../../../scheduler/errors.js';
-import { present } from '../../../../scheduler/present.js';
-import type { CostName } from '../../../cpu/costs.js';
+import { absent } from '../../../../scheduler/present.js';
+import type { CostNumber } from '../../../cpu/costs.js';
 import { READ, WRITE } from '../../../iommu/entry-format.js';
-import { pageStart } from '../../../iommu/page-arithmetic.js';
 import type { ContextQueue, SetupGate } from '../../context-queue.js';
 import type { BufferBatch } from '../../guest-port.js';
 import { wholeFrames } from '../../posted-buffers.js';
 import { type GuestSpace, pagesOf } from '../guest-space.js';
 
-/** Of a page of memory, the only kind of page here. */
-const PAGE_BITS = 12;
-
 /** Policy for the pages of a buffer whose transfer is over. */
 export interface Teardown {
   /** The device needs these pages no longer: take them out of the tables, now or later, and unpin them. */
-  retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void;
+  retire(first: IoPageNumber, pages: number, firstPage: PageNumber): void;
   /** A batch of `retire` is complete. */
   settle(): void;
   /** The port is going: take them out of the tables; the space says when no cache knows them any more. */
-  abandon(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void;
+  abandon(first: IoPageNumber, pages: number, firstPage: PageNumber): void;
 }
 
 /** How the pages of a buffer get their I/O virtual addresses. */
 export interface Placement {
   /** What it costs to find a range and to take it back, per buffer. */
-  readonly addressCost: CostName;
-  /** A range for `pages` pages, or -1. */
-  place(pages: number): IoVirtualAddress;
+  readonly addressCost: CostNumber;
+  /** The first page of a range for `pages`, or -1. */
+  place(pages: number): IoPageNumber;
 }
 
 /** Which memory stands behind a buffer, where it is not the buffer's own pages. */
@@ -80,7 +78,7 @@ export class PerTransferGate implements SetupGate {
     let valid = 0;
     for (; valid < count; valid += 1) {
       const address = batch.address(valid);
-      const length = present(batch.lengths[valid]);
+      const length = batch.lengths[valid] ?? absent();
       const refusal = space.refusalFor(address, length);
       if (refusal === undefined) continue;
       queue.refuse(refusal, address, length);
@@ -91,7 +89,7 @@ export class PerTransferGate implements SetupGate {
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
       const slot = (queue.producer + index) & (queue.slots - 1);
-      this.#map(queue, index, slot, batch.address(index), present(batch.lengths[index]));
+      this.#map(queue, index, slot, batch.address(index), batch.lengths[index] ?? absent());
     }
     if (admitted > 0) space.announce();
     return admitted;
@@ -124,7 +122,7 @@ export class PerTransferGate implements SetupGate {
   /** The first page of memory behind a posted buffer. */
   #firstPage(queue: ContextQueue, index: number): PageNumber {
     if (this.#backing === undefined) return pageOf(machineAddress(queue.postedAddress(index)));
-    return present(this.#provided[index & (queue.slots - 1)]);
+    return this.#provided[index & (queue.slots - 1)] ?? absent();
   }
 
   /** Maps the buffer at a place of the batch, and says where the device finds it. */
@@ -147,16 +145,14 @@ export class PerTransferGate implements SetupGate {
       this.#provided[slot] = first;
     }
     const permissions = queue.direction === 'transmit' ? READ : WRITE;
-    // The first page by itself: most buffers have no other, and an address that is computed anew is boxed anew.
-    this.#space.map(base, first, permissions);
-    for (let page = 1; page < pages; page += 1) {
-      this.#space.map(addressAfter(base, page * PAGE_BYTES), pageAfter(first, page), permissions);
+    for (let page = 0; page < pages; page += 1) {
+      this.#space.map(ioPageAfter(base, page), pageAfter(first, page), permissions);
     }
-    queue.admitAt(index, deviceAddress(addressAfter(base, offsetInPage(address))));
+    queue.admitAt(index, deviceAddress(addressAfter(ioPageAddress(base), offsetInPage(address))));
   }
 }
 
-/** First byte of the pages that a posted buffer is mapped to. */
-function mappedAt(queue: ContextQueue, index: number): IoVirtualAddress {
-  return pageStart(translatedBusAddress(queue.postedBusAddress(index)), PAGE_BITS);
+/** The first of the pages that a posted buffer is mapped to. */
+function mappedAt(queue: ContextQueue, index: number): IoPageNumber {
+  return ioPageOf(translatedBusAddress(queue.postedBusAddress(index)));
 }

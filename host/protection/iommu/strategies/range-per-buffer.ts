@@ -1,5 +1,5 @@
-import type { IoVirtualAddress, PageNumber } from '../../../../nic/addresses.js';
-import type { CostName } from '../../../cpu/costs.js';
+import type { IoPageNumber, PageNumber } from '../../../../nic/addresses.js';
+import type { CostNumber } from '../../../cpu/costs.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
 import type { IovaEraName } from '../iova-eras.js';
@@ -19,11 +19,11 @@ export interface IovaOptions {
 export abstract class RangePerBuffer implements MappingStrategy, Placement, Teardown {
   readonly transmit: PerTransferGate;
   readonly receive: PerTransferGate;
-  readonly addressCost: CostName;
+  readonly addressCost: CostNumber;
   protected readonly space: GuestSpace;
   #port: ContextPort | undefined;
 
-  constructor(space: GuestSpace, addressCost: CostName) {
+  constructor(space: GuestSpace, addressCost: CostNumber) {
     this.space = space;
     this.addressCost = addressCost;
     this.transmit = new PerTransferGate(space, this, this);
@@ -34,20 +34,20 @@ export abstract class RangePerBuffer implements MappingStrategy, Placement, Tear
     this.#port = port;
   }
 
-  place(pages: number): IoVirtualAddress {
+  place(pages: number): IoPageNumber {
     return this.space.address.iovas.allocate(pages);
   }
 
-  abstract retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void;
+  abstract retire(first: IoPageNumber, pages: number, firstPage: PageNumber): void;
 
   abstract settle(): void;
 
-  abandon(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
+  abandon(first: IoPageNumber, pages: number, firstPage: PageNumber): void {
     const space = this.space;
-    space.clear(iova, pages);
+    space.clear(first, pages);
     space.whenGone(() => {
       space.unpin(firstPage, pages);
-      space.address.iovas.free(iova, pages);
+      space.address.iovas.free(first, pages);
     });
   }
 

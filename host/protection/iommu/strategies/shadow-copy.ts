@@ -11,7 +11,8 @@ import {
   pageAfter,
   pageOf,
 } from '../../../../nic/addresses.js';
-import { present } from '../../../../scheduler/present.js';
+import { absent } from '../../../../scheduler/present.js';
+import { COST } from '../../../cpu/costs.js';
 import { READ, WRITE } from '../../../iommu/entry-format.js';
 import type { PageRefusal } from '../../../memory/page-ownership.js';
 import type { ContextPort } from '../../context-port.js';
@@ -101,7 +102,7 @@ class ShadowGate implements SetupGate {
     let valid = 0;
     for (; valid < count; valid += 1) {
       const address = batch.address(valid);
-      const length = present(batch.lengths[valid]);
+      const length = batch.lengths[valid] ?? absent();
       const refusal = this.#refusalFor(address, length);
       if (refusal === undefined) continue;
       queue.refuse(refusal, address, length);
@@ -110,7 +111,7 @@ class ShadowGate implements SetupGate {
     if (this.#closed) return 0;
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
-      const length = present(batch.lengths[index]);
+      const length = batch.lengths[index] ?? absent();
       const shadow = this.#shadow(queue, (queue.producer + index) >>> 0, length);
       if (queue.direction === 'transmit') this.#copy(machineAddress(batch.address(index)), shadow, length);
       queue.admitAt(index, deviceAddress(identityAddress(shadow)));
@@ -155,13 +156,13 @@ class ShadowGate implements SetupGate {
 
   /** The shadow of a slot. */
   #shadowAt(queue: ContextQueue, index: number): HostPhysicalAddress {
-    return hostPhysicalAddress(present(this.#shadows[index & (queue.slots - 1)]));
+    return hostPhysicalAddress(this.#shadows[index & (queue.slots - 1)] ?? absent());
   }
 
   /** The same, long enough for `length` bytes. */
   #shadow(queue: ContextQueue, index: number, length: number): HostPhysicalAddress {
     const slot = index & (queue.slots - 1);
-    if (length > present(this.#bytes[slot])) {
+    if (length > (this.#bytes[slot] ?? absent())) {
       const pages = Math.ceil(length / PAGE_BYTES);
       this.#space.enter();
       this.#shadows[slot] = this.#pool(pages);
@@ -184,6 +185,6 @@ class ShadowGate implements SetupGate {
   #copy(from: HostPhysicalAddress, to: HostPhysicalAddress, length: number): void {
     this.#space.parts.memory.copy(from, to, length);
     this.copiedBytes += length;
-    this.#space.parts.processor.charge('copyByte', length);
+    this.#space.parts.processor.charge(COST.copyByte, length);
   }
 }

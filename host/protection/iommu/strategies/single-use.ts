@@ -1,4 +1,4 @@
-import type { IoVirtualAddress, PageNumber } from '../../../../nic/addresses.js';
+import type { IoPageNumber, PageNumber } from '../../../../nic/addresses.js';
 import type { GuestSpace } from '../guest-space.js';
 import type { WhenReported } from '../iommu-driver.js';
 import { IOVA_ERAS } from '../iova-eras.js';
@@ -29,18 +29,18 @@ export class SingleUse extends RangePerBuffer {
   constructor(space: GuestSpace, { linuxKernel, iovaAllocator }: SingleUseOptions) {
     super(space, IOVA_ERAS[iovaAllocator].strict);
     this.#leafOnly = linuxKernel === '6.12';
-    this.#forgotten = (iova, pages, page) => {
+    this.#forgotten = (first, pages, page) => {
       this.#leaving -= 1;
       space.unpin(page, pages);
-      space.address.iovas.free(iova, pages);
+      space.address.iovas.free(first, pages);
     };
   }
 
-  retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
+  retire(first: IoPageNumber, pages: number, firstPage: PageNumber): void {
     const space = this.space;
-    space.clear(iova, pages);
+    space.clear(first, pages);
     this.#leaving += 1;
-    space.invalidate(iova, pages, this.#leafOnly, this.#forgotten, firstPage);
+    space.invalidate(first, pages, this.#leafOnly, this.#forgotten, firstPage);
   }
 
   settle(): void {

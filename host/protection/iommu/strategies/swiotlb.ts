@@ -1,7 +1,7 @@
 import {
   addressAfter,
   type GuestPhysicalAddress,
-  type IoVirtualAddress,
+  type IoPageNumber,
   machineAddress,
   offsetInPage,
   PAGE_BYTES,
@@ -9,6 +9,7 @@ import {
   pageAddress,
   pageOf,
 } from '../../../../nic/addresses.js';
+import { COST } from '../../../cpu/costs.js';
 import type { ContextPort } from '../../context-port.js';
 import type { ContextQueue } from '../../context-queue.js';
 import { type GuestSpace, pagesOf } from '../guest-space.js';
@@ -41,9 +42,9 @@ export class Swiotlb implements MappingStrategy, Placement, Teardown, Backing {
 
   constructor(space: GuestSpace) {
     this.#space = space;
-    this.#forgotten = (iova, pages, page) => {
+    this.#forgotten = (first, pages, page) => {
       space.unpin(page, pages);
-      space.address.iovas.free(iova, pages);
+      space.address.iovas.free(first, pages);
       if (this.#used.delete(page)) this.#freeOf(pages).push(page);
     };
     this.transmit = new PerTransferGate(space, this, this, this);
@@ -54,7 +55,7 @@ export class Swiotlb implements MappingStrategy, Placement, Teardown, Backing {
     this.#port = port;
   }
 
-  place(pages: number): IoVirtualAddress {
+  place(pages: number): IoPageNumber {
     return this.#space.address.iovas.allocate(pages);
   }
 
@@ -69,7 +70,7 @@ export class Swiotlb implements MappingStrategy, Placement, Teardown, Backing {
     const padding = pages * PAGE_BYTES - length;
     memory.fill(slot, offset, 0);
     memory.fill(addressAfter(slot, offset + length), padding - offset, 0);
-    processor.charge('clearByte', padding);
+    processor.charge(COST.clearByte, padding);
     // In both directions, since Linux 5.18: what the device does not write must be as it was when the slot is copied back.
     this.#copy(physical, addressAfter(slot, offset), length);
     this.#bounced += 1;
@@ -86,19 +87,19 @@ export class Swiotlb implements MappingStrategy, Placement, Teardown, Backing {
     this.#copy(addressAfter(pageAddress(first), offsetInPage(address)), address, length);
   }
 
-  retire(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
-    this.#space.clear(iova, pages);
-    this.#space.invalidate(iova, pages, false, this.#forgotten, firstPage);
+  retire(first: IoPageNumber, pages: number, firstPage: PageNumber): void {
+    this.#space.clear(first, pages);
+    this.#space.invalidate(first, pages, false, this.#forgotten, firstPage);
   }
 
   settle(): void {
     this.#space.driver.waitCharged();
   }
 
-  abandon(iova: IoVirtualAddress, pages: number, firstPage: PageNumber): void {
+  abandon(first: IoPageNumber, pages: number, firstPage: PageNumber): void {
     const space = this.#space;
-    space.clear(iova, pages);
-    space.whenGone(() => this.#forgotten(iova, pages, firstPage));
+    space.clear(first, pages);
+    space.whenGone(() => this.#forgotten(first, pages, firstPage));
   }
 
   closed(): void {
@@ -146,6 +147,6 @@ export class Swiotlb implements MappingStrategy, Placement, Teardown, Backing {
   #copy(from: Parameters<GuestSpace['parts']['memory']['copy']>[0], to: typeof from, length: number): void {
     this.#space.parts.memory.copy(from, to, length);
     this.#copiedBytes += length;
-    this.#space.parts.processor.charge('copyByte', length);
+    this.#space.parts.processor.charge(COST.copyByte, length);
   }
 }

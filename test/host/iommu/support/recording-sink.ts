@@ -20,12 +20,12 @@ export class RecordingSink implements InvalidationSink {
   invalidateIotlb(
     granularity: string,
     domainId: number,
-    address: number,
+    first: number,
     pages: number,
     leafOnly: boolean,
   ): number {
     const keep = leafOnly ? 'leaf' : 'all';
-    this.calls.push(`iotlb ${granularity} ${domainId} ${address.toString(16)} ${pages} ${keep}`);
+    this.calls.push(`iotlb ${granularity} ${domainId} ${(first * 4096).toString(16)} ${pages} ${keep}`);
     return this.costNs;
   }
 

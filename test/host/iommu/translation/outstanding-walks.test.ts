@@ -4,12 +4,21 @@ import {
   emptyWalk,
   OutstandingWalks,
 } from '../../../../host/iommu/translation/outstanding-walks.js';
-import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
+import {
+  hostPhysicalAddress,
+  ioPageAddress,
+  ioPageNumber,
+  ioPageOf,
+  ioVirtualAddress,
+  requesterId,
+} from '../../../../nic/addresses.js';
 
 const REQUESTER = requesterId(0x0100);
 const OTHER = requesterId(0x0208);
 const DOMAIN = 4;
-const PAGE = ioVirtualAddress(0x7000);
+const PAGE = ioPageNumber(7);
+/** Its first byte. */
+const FIRST = ioPageAddress(PAGE);
 
 /** A walk of one page of 4 KB, with all that it may fill. */
 function walkOf(changes: Partial<EndedWalk> = {}): EndedWalk {
@@ -17,7 +26,7 @@ function walkOf(changes: Partial<EndedWalk> = {}): EndedWalk {
     ...emptyWalk(),
     requesterId: REQUESTER,
     domainId: DOMAIN,
-    iova: PAGE,
+    page: PAGE,
     pageBits: 12,
     physical: hostPhysicalAddress(2 ** 30),
     read: true,
@@ -39,14 +48,14 @@ beforeEach(() => {
 describe('a walk under way', () => {
   it('is shared within its page, by requests of its domain or of its requester alone', () => {
     walks.add(10, walkOf());
-    const shared = (requester: number, domain: number, iova: number = PAGE) =>
-      walks.find(requesterId(requester), domain, at(iova), true) >= 0;
+    const shared = (requester: number, domain: number, iova: number = FIRST) =>
+      walks.find(requesterId(requester), domain, ioPageOf(at(iova)), true) >= 0;
     expect(shared(OTHER, DOMAIN)).toBe(true);
     expect(shared(OTHER, DOMAIN + 1)).toBe(false);
     expect(shared(REQUESTER, DOMAIN + 1)).toBe(false);
     expect(shared(REQUESTER, -1)).toBe(true);
     expect(shared(OTHER, -1)).toBe(false);
-    expect([PAGE - 1, PAGE + 4095, PAGE + 4096].map((iova) => shared(OTHER, DOMAIN, iova))).toEqual([
+    expect([FIRST - 1, FIRST + 4095, FIRST + 4096].map((iova) => shared(OTHER, DOMAIN, iova))).toEqual([
       false,
       true,
       false,
@@ -61,8 +70,8 @@ describe('a walk under way', () => {
 
   it('says where an address in its page goes, and when that is known', () => {
     walks.add(25, walkOf());
-    const row = walks.find(REQUESTER, DOMAIN, at(PAGE + 0x123), true);
-    expect([walks.physical(row, at(PAGE + 0x123)), walks.endNs(row)]).toEqual([2 ** 30 + 0x123, 25]);
+    const row = walks.find(REQUESTER, DOMAIN, PAGE, true);
+    expect([walks.physical(row, at(FIRST + 0x123)), walks.endNs(row)]).toEqual([2 ** 30 + 0x123, 25]);
   });
 
   it('is not shared when it found no page', () => {
@@ -113,7 +122,7 @@ describe('walks under way', () => {
         ...tables(number + 1),
         requesterId: requesterId(number + 1),
         domainId: number * 7,
-        iova: at((number + 3) * 2 ** 21 + 5),
+        page: ioPageNumber((number + 3) * 512 + 5),
         pageBits: number % 2 === 0 ? 21 : 12,
         physical: hostPhysicalAddress(number * 2 ** 33),
         read: number % 2 === 0,
@@ -152,16 +161,16 @@ describe('an invalidation while walks are under way', () => {
   const ALL = 'context pointers page';
 
   it.each([
-    ['its page, leaf only', DOMAIN, PAGE, PAGE + 4096, true, 'context pointers'],
-    ['its page', DOMAIN, PAGE, PAGE + 4096, false, 'context'],
+    ['its page, leaf only', DOMAIN, PAGE, PAGE + 1, true, 'context pointers'],
+    ['its page', DOMAIN, PAGE, PAGE + 1, false, 'context'],
     ['all domains', -1, 0, Number.POSITIVE_INFINITY, false, 'context'],
-    ['another domain', DOMAIN + 1, PAGE, PAGE + 4096, false, ALL],
-    ['the page before', DOMAIN, PAGE - 4096, PAGE, false, ALL],
-    ['the page behind', DOMAIN, PAGE + 4096, PAGE + 8192, false, ALL],
-    ['the last byte', DOMAIN, PAGE + 4095, PAGE + 4096, false, 'context'],
-    ['the first byte', DOMAIN, PAGE - 4096, PAGE + 1, false, 'context'],
+    ['another domain', DOMAIN + 1, PAGE, PAGE + 1, false, ALL],
+    ['the page before', DOMAIN, PAGE - 1, PAGE, false, ALL],
+    ['the page behind', DOMAIN, PAGE + 1, PAGE + 2, false, ALL],
+    ['pages from it on', DOMAIN, PAGE, PAGE + 4, false, 'context'],
+    ['pages up to it', DOMAIN, PAGE - 4, PAGE + 1, false, 'context'],
   ])('of %s leaves what it does not reach', (_what, domain, from, to, leafOnly, expected) => {
-    expect(left(() => walks.discard(domain, at(from), to, leafOnly))).toBe(expected);
+    expect(left(() => walks.discard(domain, ioPageNumber(from), to, leafOnly))).toBe(expected);
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NO_SLOT, TagStore } from '../../../../host/iommu/translation/tag-store.js';
-import { ioVirtualAddress } from '../../../../nic/addresses.js';
+import { ioPageNumber } from '../../../../nic/addresses.js';
 import { NaiveCache } from './naive-cache.js';
 
 /** Tags that meet often: few domains, two page sizes, near pages and one beyond 32 bits. */
@@ -42,7 +42,7 @@ describe('the tags of a cache', () => {
               naive.drop((of) => of === domain);
             } else if (kind === 'range') {
               const [from, to] = [page * 2 ** 12, (page + 4) * 2 ** 12];
-              store.removeRange(domain, ioVirtualAddress(from), to);
+              store.removeRange(domain, ioPageNumber(page), page + 4);
               naive.drop((of, b, p) => of === domain && p * 2 ** b < to && (p + 1) * 2 ** b > from);
             } else {
               store.clear();
@@ -102,7 +102,7 @@ describe('a range of pages', () => {
       const store = new TagStore(64, 64, 'lru', 1);
       for (const page of inRange) store.insert(1, 12, page);
       for (let other = 1; other < tags; other += 1) store.insert(1, 12, 1000 + other);
-      store.removeRange(1, ioVirtualAddress(10 * 4096), 20 * 4096);
+      store.removeRange(1, ioPageNumber(10), 20);
       expect(store.size).toBe(tags - (inRange[0] === 10 || inRange[0] === 19 ? 1 : 0));
       store.checkInvariants();
     }

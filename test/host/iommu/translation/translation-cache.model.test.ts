@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TranslationCache } from '../../../../host/iommu/translation/translation-cache.js';
-import { ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
+import { ioPageOf, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
 import { runs } from '../../../support/whole.js';
 import { MapWalker } from './map-walker.js';
 import { type NaiveParameters, NaiveUnit } from './naive-unit.js';
@@ -153,7 +153,7 @@ describe.each([
             unit.invalidateIotlb(
               one.granularity,
               one.domain,
-              ioVirtualAddress(from),
+              ioPageOf(ioVirtualAddress(from)),
               2 ** one.order,
               one.leafOnly,
             );

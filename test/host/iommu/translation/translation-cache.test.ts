@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { timingParameters } from '../../../../host/iommu/translation/parameters.js';
 import { STOPPED, TranslationCache } from '../../../../host/iommu/translation/translation-cache.js';
-import { ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
+import { ioPageNumber, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
 import { MapWalker, NO_CONTEXT, NOT_MAPPED, NOT_PERMITTED, page4K } from './map-walker.js';
 
 const DEVICE = 0x0100;
@@ -179,14 +179,14 @@ describe('an invalidation', () => {
     wait();
     remap();
     expect(ask(8)[0]).toBe(PHYSICAL + 8);
-    unit.invalidateIotlb('page', DOMAIN, ioVirtualAddress(0), 1, true);
+    unit.invalidateIotlb('page', DOMAIN, ioPageNumber(0), 1, true);
     expect(ask(8)[0]).toBe(2 ** 35 + 8);
   });
 
   it('reaches a walk that is under way: its page is neither shared nor cached', () => {
     ask(0);
     remap();
-    unit.invalidateIotlb('domain', DOMAIN, ioVirtualAddress(0), 0, false);
+    unit.invalidateIotlb('domain', DOMAIN, ioPageNumber(0), 0, false);
     expect(ask(8)[0]).toBe(2 ** 35 + 8);
     wait();
     expect(ask(16)).toEqual([2 ** 35 + 16, 0]);
@@ -195,10 +195,10 @@ describe('an invalidation', () => {
   it('with leaf-only keeps the walk caches; without, all levels are read again', () => {
     ask(0);
     wait();
-    unit.invalidateIotlb('page', DOMAIN, ioVirtualAddress(0), 1, true);
+    unit.invalidateIotlb('page', DOMAIN, ioPageNumber(0), 1, true);
     expect(ask(0)[1]).toBe(SHORT_NS);
     wait();
-    unit.invalidateIotlb('page', DOMAIN, ioVirtualAddress(0), 1, false);
+    unit.invalidateIotlb('page', DOMAIN, ioPageNumber(0), 1, false);
     expect(ask(0)[1]).toBe(OVERHEAD_NS + 4 * READ_NS);
   });
 
@@ -208,15 +208,15 @@ describe('an invalidation', () => {
     held();
     wait();
     expect(held()).toEqual([true, true, true, true]);
-    unit.invalidateIotlb('page', DOMAIN, ioVirtualAddress(0), 2, true);
+    unit.invalidateIotlb('page', DOMAIN, ioPageNumber(0), 2, true);
     expect(held()).toEqual([false, false, true, true]);
     wait();
-    unit.invalidateIotlb('page', DOMAIN, ioVirtualAddress(2 ** 21 + 64 * 4096), 1, true);
+    unit.invalidateIotlb('page', DOMAIN, ioPageNumber(512 + 64), 1, true);
     expect(held()).toEqual([true, true, true, false]);
     wait();
-    unit.invalidateIotlb('page', DOMAIN + 1, ioVirtualAddress(0), 2 ** 20, false);
+    unit.invalidateIotlb('page', DOMAIN + 1, ioPageNumber(0), 2 ** 20, false);
     expect(held()).toEqual([true, true, true, true]);
-    unit.invalidateIotlb('global', 0, ioVirtualAddress(0), 0, false);
+    unit.invalidateIotlb('global', 0, ioPageNumber(0), 0, false);
     expect(unit.cachedPages).toBe(0);
   });
 
@@ -255,9 +255,9 @@ describe('an invalidation', () => {
       pageInvalidationNs: 1,
       deviceTlbInvalidationNs: 9,
     });
-    expect(unit.invalidateIotlb('global', 0, ioVirtualAddress(0), 0, false)).toBe(3);
-    expect(unit.invalidateIotlb('domain', DOMAIN, ioVirtualAddress(0), 0, false)).toBe(2);
-    expect(unit.invalidateIotlb('page', DOMAIN, ioVirtualAddress(0), 1, false)).toBe(1);
+    expect(unit.invalidateIotlb('global', 0, ioPageNumber(0), 0, false)).toBe(3);
+    expect(unit.invalidateIotlb('domain', DOMAIN, ioPageNumber(0), 0, false)).toBe(2);
+    expect(unit.invalidateIotlb('page', DOMAIN, ioPageNumber(0), 1, false)).toBe(1);
     expect(unit.invalidateContexts('global', 0, requesterId(0), 0)).toBe(3);
     expect(unit.invalidateContexts('domain', DOMAIN, requesterId(0), 0)).toBe(2);
     expect(unit.invalidateContexts('device', 0, requesterId(DEVICE), 0)).toBe(2);

@@ -4,7 +4,7 @@ import type { GuestSpace } from '../../../../host/protection/iommu/guest-space.j
 import { Deferred } from '../../../../host/protection/iommu/strategies/deferred.js';
 import type { Placement, Teardown } from '../../../../host/protection/iommu/strategies/per-transfer.js';
 import { SingleUse } from '../../../../host/protection/iommu/strategies/single-use.js';
-import { ioVirtualAddress, pageNumber } from '../../../../nic/addresses.js';
+import { type IoPageNumber, ioPageAfter, pageNumber } from '../../../../nic/addresses.js';
 import { type DmaOperation as Operation, sectionsOf } from '../../../support/linux-dma-traces.js';
 import { turnOf } from '../../../support/whole.js';
 import { IommuLab } from './lab.js';
@@ -29,7 +29,7 @@ class Replay {
   // Ours for an address of theirs.
   readonly #mapped = new Map<
     string,
-    { readonly iova: number; readonly pages: number; readonly page: number }
+    { readonly iova: IoPageNumber; readonly pages: number; readonly page: number }
   >();
 
   constructor(strategy: 'deferred' | 'single-use', options: { linuxKernel?: '6.1' | '6.12' } = {}) {
@@ -50,7 +50,7 @@ class Replay {
     const page = this.#domainPage();
     for (let more = 1; more < pages; more += 1) this.#domainPage();
     for (let offset = 0; offset < pages; offset += 1)
-      this.#space.map(ioVirtualAddress(at + offset * PAGE), pageNumber(page + offset), 1);
+      this.#space.map(ioPageAfter(at, offset), pageNumber(page + offset), 1);
     this.#mapped.set(iova, { iova: at, pages, page });
   }
 
@@ -58,13 +58,13 @@ class Replay {
     // What was mapped before the recording began is mapped now.
     if (!this.#mapped.has(operation.iova)) this.map(operation);
     const { iova, pages, page } = this.#mapped.get(operation.iova) as {
-      iova: number;
+      iova: IoPageNumber;
       pages: number;
       page: number;
     };
     this.#mapped.delete(operation.iova);
     const teardown: Teardown = this.strategy;
-    teardown.retire(ioVirtualAddress(iova), pages, pageNumber(page));
+    teardown.retire(iova, pages, pageNumber(page));
     teardown.settle();
   }
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Iommu } from '../../../../host/protection/iommu/iommu.js';
 import { type CommandKind, UnitQueue } from '../../../../host/protection/iommu/unit-queue.js';
-import { hostPhysicalAddress, ioVirtualAddress, pageNumber } from '../../../../nic/addresses.js';
+import { hostPhysicalAddress, ioPageNumber, pageNumber } from '../../../../nic/addresses.js';
 import { runs } from '../../../support/whole.js';
 import { Machine } from '../../support/machine.js';
 
@@ -149,7 +149,7 @@ describe('the software side of a queue', () => {
             expected.push(`wait ${asked.length}`);
             unit.queue.wait(
               (...given) => reported.push(given),
-              ioVirtualAddress(numbers[0]),
+              ioPageNumber(numbers[0]),
               numbers[1],
               pageNumber(numbers[2]),
             );

@@ -1,0 +1,127 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { UserError } from '../../../scheduler/errors.js';
+import { reportText } from '../../lab/report-text.js';
+import { LiveLabSession } from '../lab/live-lab-session.js';
+import { servedRequest } from '../lab/served-request.js';
+import type { ServedSession } from '../lab/served-session.js';
+import { isLoopbackHost } from './loopback-host.js';
+import { acceptOf, CLOSE_CODES, WebSocketConnection } from './web-socket.js';
+
+/** Path of the endpoint, beside the page. */
+const LAB_ENDPOINT = '/session';
+/** Pages that may watch at once. */
+const MOST_PAGES = 4;
+/** Between two states of a page, ms: what the eye and a plot want, and the session hardly notices. */
+const STATE_MS = 50;
+const TOKEN_BYTES = 24;
+
+/** A page that watches. */
+interface Page {
+  readonly session: LiveLabSession;
+  readonly connection: WebSocketConnection;
+}
+
+/**
+ * Where pages of the lab connect to a session with real guests: a WebSocket on the page's own origin, for those who know
+ * the token of this session. A page that is slow misses states, and one that goes away changes nothing.
+ */
+export class LabEndpoint {
+  /** What a page has to show, besides coming from where it was served. */
+  readonly token = randomBytes(TOKEN_BYTES).toString('base64url');
+  readonly #served: ServedSession;
+  readonly #failed: (error: unknown) => void;
+  readonly #pages = new Set<Page>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param failed told of what breaks while a page is served: something of ours */
+  constructor(served: ServedSession, failed: (error: unknown) => void) {
+    this.#served = served;
+    this.#failed = failed;
+  }
+
+  /** Pages that watch now. */
+  get pages(): number {
+    return this.#pages.size;
+  }
+
+  /** A browser asks for a WebSocket. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
+    socket.on('error', () => {});
+    const refusal = this.#refusal(request);
+    const accept = acceptOf(request);
+    if (refusal !== undefined || accept === undefined) {
+      const [status, text] = refusal ?? ['400 Bad Request', 'no WebSocket of version 13\n'];
+      socket.end(
+        `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n${text}`,
+      );
+      return;
+    }
+    this.#open(socket, head, accept);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    for (const { connection } of [...this.#pages]) connection.close(CLOSE_CODES.leaving);
+  }
+
+  /** Why a page may not watch: the status line, and a line of text. */
+  #refusal({ url = '', headers }: IncomingMessage): readonly [status: string, text: string] | undefined {
+    const { origin, host = '' } = headers;
+    // The browser says where a page comes from; no page can say otherwise.
+    if (!isLoopbackHost(host) || origin !== `http://${host}`)
+      return ['403 Forbidden', 'this page is not of this session\n'];
+    const [path, query = ''] = url.split('?');
+    if (path !== LAB_ENDPOINT) return ['404 Not Found', 'not here\n'];
+    if (!isSame(new URLSearchParams(query).get('token') ?? '', this.token))
+      return ['403 Forbidden', 'the token is not that of this session\n'];
+    if (this.#pages.size >= MOST_PAGES)
+      return ['503 Service Unavailable', `${MOST_PAGES} pages watch already\n`];
+    return undefined;
+  }
+
+  #open(socket: Duplex, head: Uint8Array, accept: string): void {
+    const session = new LiveLabSession(this.#served, (report) => connection.send(reportText(report)));
+    const connection: WebSocketConnection = new WebSocketConnection(socket, head, accept, {
+      message: (text) => this.#guarded(() => this.#request(session, text)),
+      closed: () => {
+        session.close();
+        this.#pages.delete(page);
+        if (this.#pages.size === 0) {
+          clearInterval(this.#timer);
+          this.#timer = undefined;
+        }
+      },
+    });
+    const page: Page = { session, connection };
+    this.#pages.add(page);
+    this.#timer ??= setInterval(() => this.#tell(), STATE_MS);
+  }
+
+  #request(session: LiveLabSession, text: string): void {
+    try {
+      session.request(servedRequest(text));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      session.refuse('open', error.message);
+    }
+  }
+
+  #tell(): void {
+    for (const { session } of [...this.#pages]) this.#guarded(() => session.tell());
+  }
+
+  #guarded(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+}
+
+function isSame(given: string, token: string): boolean {
+  const [one, other] = [Buffer.from(given), Buffer.from(token)];
+  return one.length === other.length && timingSafeEqual(one, other);
+}
