@@ -62,6 +62,8 @@ export interface DemandObserver {
   offered(bytes: Uint8Array): void;
   /** A source was attached that has a frame whenever there is space for one. */
   wantsAll(): void;
+  /** No such source is attached any more. */
+  wantsNoMore(): void;
   /** Nothing more is sent. */
   closed(): void;
 }
@@ -217,6 +219,14 @@ export class NicDriver {
       return;
     }
     this.#subscriptions.push(takeFrames(source, this.#parts.kernel, (frame) => this.send(frame)));
+  }
+
+  /** Sends nothing of its sources any more; what they have handed over is sent. */
+  detachAll(): void {
+    for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
+    if (this.#sources.length > 0) this.#demand?.wantsNoMore();
+    this.#sources.length = 0;
+    this.#pulled = undefined;
   }
 
   /** Stops all sources and hands nothing more to the device; frames that it has not been given are dropped. */

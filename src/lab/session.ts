@@ -522,4 +522,4 @@ function isSameKnob(one: LabChange, other: LabChange): boolean {
   return one.guest === other.guest && CHANGE_FIELDS.some((field) => field in one && field in other);
 }
 
-const CHANGE_FIELDS = ['weight', 'limitBps', 'priority', 'balloon'] as const;
+const CHANGE_FIELDS = ['weight', 'limitBps', 'priority', 'balloon', 'traffic'] as const;

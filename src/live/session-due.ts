@@ -87,17 +87,33 @@ export class SessionDue {
     const slots = present(this.#slots[guest]);
     let longest = 0;
     let wantsAll = false;
+    // Of the sources that have a frame whenever there is space for one, bytes of the wire.
+    let pulled = 0;
+    let sentBefore = 0;
     return {
       offered: (bytes) => {
-        if (wantsAll || this.#isInside(readMac(bytes, 0))) return;
+        if (this.#isInside(readMac(bytes, 0))) return;
         const length = wireBytes(bytes.length);
+        if (wantsAll) {
+          pulled += length;
+          return;
+        }
         longest = Math.max(longest, length);
         demand.add(kernel.nowNs, length, slots * longest);
       },
       wantsAll: () => {
         if (wantsAll || this.#isInside(target)) return;
         wantsAll = true;
+        pulled = 0;
+        sentBefore = present(this.#sent[guest]);
         demand.add(kernel.nowNs, WANTS_ALL);
+      },
+      wantsNoMore: () => {
+        if (!wantsAll) return;
+        wantsAll = false;
+        const leftBytes = pulled - (present(this.#sent[guest]) - sentBefore);
+        demand.add(kernel.nowNs, WITHDRAWN);
+        if (leftBytes > 0) demand.add(kernel.nowNs, leftBytes);
       },
       closed: () => demand.add(kernel.nowNs, WITHDRAWN),
     };

@@ -21,10 +21,12 @@ export interface ChangingMachine {
   readonly host: Pick<Host, 'processor' | 'hypervisor'>;
   readonly guests: readonly ChangingGuest[];
   readonly balloon: Balloon | undefined;
+  /** The traffic of the change of this number takes the place of what its guest sends. */
+  changeTraffic(change: number): void;
 }
 
 /** Fields of a guest that change while a run goes on; their order is that of their codes. */
-const CHANGED_FIELDS = ['weight', 'limitBps', 'priority', 'balloon'] as const;
+const CHANGED_FIELDS = ['weight', 'limitBps', 'priority', 'balloon', 'traffic'] as const;
 
 /** Told of a change: the guest's context, and which field has which value, as one number and as the scenario has it. */
 export type ChangeListener = (atNs: number, context: ContextId, detail: number, change: ChangeSpec) => void;
@@ -52,11 +54,14 @@ export function scheduleChanges(
     const guest = guests[index];
     if (change === undefined || guest === undefined)
       throw new InvariantViolation(`there is no change ${index}`);
-    apply(machine, guest, change);
+    if (change.traffic === undefined) apply(machine, guest, change);
+    else machine.changeTraffic(index);
     listener?.(kernel.nowNs, guest.port.context, detailOf(change), change);
   };
   const due = kernel.register('machine.change', (index) => {
-    processor.post(hypervisor.account, carryOut, index);
+    // What a guest sends is no business of the hypervisor's.
+    if (changes[index]?.traffic !== undefined) carryOut(index);
+    else processor.post(hypervisor.account, carryOut, index);
   });
   for (const [index, { atNs }] of changes.entries())
     kernel.scheduleAt(Math.max(atNs, kernel.nowNs), due, index);
@@ -82,6 +87,8 @@ function guestOf({ guests }: ChangingMachine, name: string, field: string): Chan
 function detailOf(change: ChangeSpec): number {
   const code = CHANGED_FIELDS.findIndex((field) => change[field] !== undefined);
   const field = CHANGED_FIELDS[code];
+  // The frames themselves tell more.
+  if (field === 'traffic') return code * CODE_UNIT;
   // 0: a limit that is lifted.
   return code * CODE_UNIT + (field === undefined ? 0 : (change[field] ?? 0));
 }

@@ -53,16 +53,33 @@ export class FairShares {
   demandOf(guest: number, kernel: EventKernel, target: number): DemandObserver {
     const fluid = this.#fluid;
     const slots = present(this.#holders[guest]).slots;
+    // Of the sources that have a frame whenever there is space for one, bytes of the wire.
+    let pulled = 0;
+    let sentBefore = 0;
     return {
       offered: (bytes) => {
-        if (fluid.wantsAll(guest) || this.#isInside(readMac(bytes, 0))) return;
+        if (this.#isInside(readMac(bytes, 0))) return;
         const length = wireBytes(bytes.length);
+        if (fluid.wantsAll(guest)) {
+          pulled += length;
+          return;
+        }
         const longest = Math.max(present(this.#longest[guest]), length);
         this.#longest[guest] = longest;
         fluid.arrived(guest, length, kernel.nowNs, slots * longest);
       },
       wantsAll: () => {
-        if (!this.#isInside(target)) fluid.wants(guest, kernel.nowNs);
+        if (this.#isInside(target)) return;
+        fluid.wants(guest, kernel.nowNs);
+        pulled = 0;
+        sentBefore = present(this.#sent[guest]);
+      },
+      wantsNoMore: () => {
+        if (!fluid.wantsAll(guest)) return;
+        // What lies in its ring is all that is left.
+        const leftBytes = pulled - (present(this.#sent[guest]) - sentBefore);
+        fluid.withdraw(guest, kernel.nowNs);
+        if (leftBytes > 0) fluid.arrived(guest, leftBytes, kernel.nowNs);
       },
       closed: () => fluid.withdraw(guest, kernel.nowNs),
     };

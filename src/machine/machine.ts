@@ -1,6 +1,6 @@
 import { DEFAULT_LINK, LinkPartner } from '../../guests/link-partner.js';
 import { type DemandObserver, NicDriver, type ReceiveHandler } from '../../guests/nic-driver.js';
-import { type RequestClient, RequestServer } from '../../guests/traffic/index.js';
+import { type RequestClient, RequestServer, type TrafficSource } from '../../guests/traffic/index.js';
 import { Balloon } from '../../host/balloon/balloon.js';
 import { DEFAULT_HOST, Host } from '../../host/host.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
@@ -10,9 +10,16 @@ import type { WirePort } from '../../nic/host-port.js';
 import { validateNicParameters } from '../../nic/parameters.js';
 import { MANAGEMENT } from '../../nic/registers.js';
 import type { Discipline, Share } from '../../scheduler/discipline.js';
+import { InvariantViolation } from '../../scheduler/errors.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
-import { balloonSchema, type GuestSpec, type Scenario, type TrafficSpec } from '../scenario/schema.js';
+import {
+  balloonSchema,
+  type GuestSpec,
+  type Scenario,
+  type SentTraffic,
+  type TrafficSpec,
+} from '../scenario/schema.js';
 import { type ChangeListener, scheduleChanges } from './changes.js';
 import { shareOf } from './entitlements.js';
 import { schedulePauses } from './flow-control.js';
@@ -78,6 +85,12 @@ export class Machine {
   readonly attached: readonly AttachedGuest[];
   /** Takes memory back, if the scenario asks for it. */
   readonly balloon: Balloon | undefined;
+  /** What guests will send, by the number of the change. */
+  readonly #changedSources = new Map<
+    number,
+    { readonly guest: GuestRun; readonly source: TrafficSource | undefined }
+  >();
+  readonly #hasChangedTraffic = new Set<GuestRun>();
 
   /** @throws ScenarioError, RangeError, TrafficError: the scenario asks for what cannot be. */
   constructor(assembly: MachineAssembly) {
@@ -122,6 +135,16 @@ export class Machine {
     schedulePauses(this, scenario);
     // What it took to start is not what it costs to run.
     this.host.processor.startAccounts();
+  }
+
+  /** The traffic of the change of this number takes the place of what its guest sends. */
+  changeTraffic(change: number): void {
+    const changed = this.#changedSources.get(change);
+    if (changed === undefined) throw new InvariantViolation(`change ${change} is none of traffic`);
+    const { guest, source } = changed;
+    this.#hasChangedTraffic.add(guest);
+    guest.driver.detachAll();
+    if (source !== undefined) guest.driver.attach(source);
   }
 
   /** Runs to a moment of virtual time, ns. */
@@ -189,6 +212,7 @@ export class Machine {
       id: number,
       source: number,
       destination: number,
+      draw = id,
     ): BuiltTraffic =>
       buildTraffic(spec, {
         kernel: this.kernel,
@@ -196,7 +220,7 @@ export class Machine {
         id,
         stations: { source, destination },
         // Each source has a seed of its own, so that a guest more or less does not change the others' traffic.
-        seed: (assembly.seed ^ Math.imul(id + 1, 0x9e3779b1)) >>> 0,
+        seed: (assembly.seed ^ Math.imul(draw + 1, 0x9e3779b1)) >>> 0,
         captures: assembly.captures,
         directory: assembly.directory,
         linkBps: this.host.nic.parameters.rateBps,
@@ -232,7 +256,20 @@ export class Machine {
           this.partner.addResponder(farEnd, (bytes, offset, length) => peer.onReceive(bytes, offset, length));
         else if ('driver' in target) serverOf(target).add(index, peer);
       }
-      if (transmit !== undefined) this.#startAt(built.startNs, () => guest.driver.attach(transmit));
+      if (transmit !== undefined)
+        this.#startAt(built.startNs, () => {
+          if (!this.#hasChangedTraffic.has(guest)) guest.driver.attach(transmit);
+        });
+      for (const [number, changed] of this.#changesOf(assembly.scenario, guest)) {
+        if (this.#targetOf(guest, changed)?.mac !== target?.mac)
+          throw new ScenarioError(
+            `changes[${number}].traffic.to: expected ${target?.name ?? 'none'}: what ${guest.name} sends stays for the same station`,
+          );
+        const name = `${guest.name}.changes${number}`;
+        const draw = CHANGE_IDS + number;
+        const next = build({ ...changed, ...AT_ONCE }, name, index, guest.mac, destination, draw);
+        this.#changedSources.set(number, { guest, source: next.transmit });
+      }
       if (receive !== undefined) this.partner.attach(receive, guest.spec.trafficClass);
       const inbound = guest.spec.receive;
       if (inbound === undefined) continue;
@@ -249,6 +286,25 @@ export class Machine {
         this.#startAt(startNs, () => this.partner.attach(source, guest.spec.trafficClass));
     }
     for (const [guest, list] of handlers) guest.driver.onReceive(firstAnswer(list));
+  }
+
+  /** Changes of a guest's traffic, with their numbers. @throws ScenarioError */
+  #changesOf({ changes = [] }: Scenario, { name, spec }: GuestRun): [number, SentTraffic][] {
+    const found: [number, SentTraffic][] = [];
+    for (const [number, { guest, traffic }] of changes.entries()) {
+      if (traffic === undefined || guest !== name) continue;
+      const { kind } = spec.traffic;
+      if (kind === 'replay' || kind === 'request')
+        throw new ScenarioError(
+          `changes[${number}].traffic: what ${name} sends is of kind "${kind}", expected one that only sends`,
+        );
+      if (traffic.kind !== 'none' && traffic.startNs !== undefined)
+        throw new ScenarioError(
+          `changes[${number}].traffic.startNs is ${traffic.startNs}, expected none: it begins with the change`,
+        );
+      found.push([number, traffic]);
+    }
+    return found;
   }
 
   /** Attaches a source now, or later if it cannot wait by itself. */
@@ -272,6 +328,12 @@ export class Machine {
     return target;
   }
 }
+
+/** What a change brings begins with it. */
+const AT_ONCE = { startNs: 0 } as const;
+
+/** Sources that a change brings draw from seeds of their own, apart from those of all ids. */
+const CHANGE_IDS = 0x20000;
 
 /** Frames of 4 KB in a megabyte. */
 const FRAMES_PER_MEGABYTE = 256;

@@ -6,6 +6,12 @@ export const NOTHING_RANDOM = 'nothing here is random: every seed gives the same
 /** Whether the seed of a run decides anything in a scenario. */
 export function isRandom({ guests, balloon, changes = [] }: Scenario): boolean {
   if (balloon !== undefined || changes.some((change) => change.balloon !== undefined)) return true;
+  if (
+    changes.some(
+      ({ traffic }) => traffic !== undefined && drawsFromSeed({ ...traffic, startNs: 0 } as TrafficSpec),
+    )
+  )
+    return true;
   return guests.some(
     ({ traffic, receive, attached }) =>
       attached === true || drawsFromSeed(traffic) || (receive !== undefined && drawsFromSeed(receive)),

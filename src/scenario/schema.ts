@@ -14,7 +14,7 @@ import { MOST_BURST_BYTES } from '../../scheduler/disciplines/token-bucket-limit
 import { disciplineName, protectionName } from './names.js';
 import { cardNumber, numberFrom, pcieNumber, printable, wholeFrom } from './ranges.js';
 import { durationNs, frameBytes, instantNs, wireRateBps } from './schema-values.js';
-import { trafficSchema } from './traffic-schema.js';
+import { sentTrafficSchema, trafficSchema } from './traffic-schema.js';
 
 export { MOST_DURATION_NS } from './schema-values.js';
 export { trafficSchema } from './traffic-schema.js';
@@ -322,6 +322,9 @@ export const iommuSchema = z
   })
   .meta({ not: { required: ['vendor', 'cachingMode'], properties: { vendor: { const: 'amdvi' } } } });
 
+/** Fields of a change, of which each has one. */
+const CHANGED = ['weight', 'limitBps', 'priority', 'balloon', 'traffic'] as const;
+
 /** What changes while the run goes on: one field of one guest, at a time. */
 export const changeSchema = z
   .strictObject({
@@ -341,14 +344,19 @@ export const changeSchema = z
       .max(2 ** 26)
       .optional()
       .describe('Pages that the guest is asked to give back'),
+    traffic: sentTrafficSchema
+      .optional()
+      .describe(
+        'What it sends from then on, in place of what it sent; it begins at once, for the station of before',
+      ),
   })
   .superRefine(({ atNs: _, guest: __, ...fields }, context) => {
     const given = Object.entries(fields).filter(([, value]) => value !== undefined);
     if (given.length === 1) return;
-    const message = `expected exactly one of weight, limitBps, priority, balloon, not ${given.length}`;
+    const message = `expected exactly one of ${CHANGED.join(', ')}, not ${given.length}`;
     context.addIssue({ code: 'custom', message });
   })
-  .meta({ oneOf: ['weight', 'limitBps', 'priority', 'balloon'].map((field) => ({ required: [field] })) });
+  .meta({ oneOf: CHANGED.map((field) => ({ required: [field] })) });
 
 /** A pause that the far end asks for. */
 export const pauseSchema = z.strictObject({
@@ -416,7 +424,7 @@ export const scenarioSchema = z
       .max(65_536)
       .optional()
       .describe(
-        'What changes while the run goes on: weight, limit, priority or memory of a guest; see below',
+        'What changes while the run goes on: weight, limit, priority, memory or traffic of a guest; see below',
       ),
     protection: protectionName
       .optional()
@@ -457,6 +465,7 @@ export type GuestSpec = z.output<typeof guestSchema>;
 export type ChangeSpec = z.output<typeof changeSchema>;
 export type TenantSpec = z.output<typeof tenantSchema>;
 export type TrafficSpec = z.output<typeof trafficSchema>;
+export type SentTraffic = z.output<typeof sentTrafficSchema>;
 
 /** Types a scenario in a .ts file; nothing is checked until it is loaded. */
 export function defineScenario(scenario: ScenarioInput): ScenarioInput {

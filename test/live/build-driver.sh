@@ -38,11 +38,14 @@ for name in ld ar nm objcopy objdump strip readelf; do
 done
 [ -e "$root/usr/bin/pahole" ] && wrapper "$work/bin/pahole" pahole "$root/usr/bin/pahole"
 
-# The kernel's own helpers are programs of that release too: they are wrapped where they lie, once.
+# The kernel's own helpers are programs of that release too: they are wrapped where they lie, once, and by one of us.
+exec 9>"$root/.wrapping"
+flock 9
 find "$root"/usr/lib/linux-kbuild-* -type f -perm -100 ! -name '*.elf' 2>/dev/null | while read -r program; do
   [ "$(head -c 4 "$program" | od -An -c | tr -d ' ')" = '177ELF' ] || continue
   mv "$program" "$program.elf" && wrapper "$program" "$program" "$program.elf"
 done
+exec 9>&-
 
 cp "$top"/guests/linux/*.[ch] "$top"/guests/linux/Makefile "$work/source/" || exit 1
 PATH=$work/bin:$PATH make -s -C "$common" "O=$output" "M=$work/source" "CC=$work/bin/cc" "$@" modules >&2 || exit 1

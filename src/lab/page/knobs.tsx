@@ -31,8 +31,8 @@ export function separateGuests(guests: readonly Guest[]): Guest[] {
 }
 
 /**
- * What is turned. Weight, limit, priority and balloon are turned while the machine runs; all else starts it anew at time
- * 0 with the same seed.
+ * What is turned. Weight, limit, priority, balloon and what a guest sends are turned while the machine runs; all else
+ * starts it anew at time 0 with the same seed.
  */
 export function KnobsPanel() {
   const [plan] = plans.value;
@@ -248,15 +248,38 @@ const KINDS: readonly { readonly kind: string; readonly text: string; readonly t
   { kind: 'none', text: 'sends nothing', traffic: { kind: 'none' } },
 ];
 
+/** What a guest sends now: what the last change has brought, or else what it began with. */
+function trafficNow(name: string, guest: Guest): Traffic {
+  const changes = plans.value[0]?.scenario.changes ?? [];
+  const changed = changes.findLast((each) => each.guest === name && each.traffic !== undefined)?.traffic;
+  return changed ?? guest.traffic ?? { kind: 'none' };
+}
+
+type SentTraffic = NonNullable<NonNullable<ScenarioInput['changes']>[number]['traffic']>;
+
+/** Traffic that a change may bring, or take the place of: what only sends. It begins when it is turned. */
+function sent(traffic: Traffic | undefined): SentTraffic | undefined {
+  if (traffic === undefined || traffic.kind === 'none') return { kind: 'none' };
+  if (traffic.kind === 'replay' || traffic.kind === 'request') return undefined;
+  const { startNs: _before, ...rest } = traffic;
+  return rest;
+}
+
 function GuestKnobs({ guest, at }: { guest: Guest; at: number }) {
   const name = guest.name ?? `guest${at}`;
-  const traffic: Traffic = guest.traffic ?? { kind: 'none' };
+  const traffic = trafficNow(name, guest);
   const column = machines.value[0]?.snapshot.guests[at]?.column ?? at + 1;
-  const change = (next: Guest) =>
-    rescene((other) => ({
-      ...other,
-      guests: separateGuests(other.guests).map((each, index) => (index === at ? next : each)),
-    }));
+  const change = (next: Traffic) => {
+    const [before, after] = [sent(guest.traffic), sent(next)];
+    if (before !== undefined && after !== undefined) changeNow({ guest: name, traffic: after });
+    else
+      rescene((other) => ({
+        ...other,
+        guests: separateGuests(other.guests).map((each, index) =>
+          index === at ? { ...each, traffic: next } : each,
+        ),
+      }));
+  };
   const bytes = 'frameBytes' in traffic ? traffic.frameBytes : undefined;
   return (
     <fieldset style={{ '--owner': ownerColour(column) }}>
@@ -271,7 +294,7 @@ function GuestKnobs({ guest, at }: { guest: Guest; at: number }) {
           value={traffic.kind}
           onChange={({ currentTarget }) => {
             const kind = KINDS.find((each) => each.kind === currentTarget.value);
-            if (kind !== undefined) change({ ...guest, traffic: kind.traffic });
+            if (kind !== undefined) change(kind.traffic);
           }}
         >
           {KINDS.map(({ kind, text }) => (
@@ -292,7 +315,7 @@ function GuestKnobs({ guest, at }: { guest: Guest; at: number }) {
             value={typeof bytes === 'object' ? '' : String(bytes ?? 1514)}
             onChange={({ currentTarget }) => {
               const size = currentTarget.value === 'imix' ? 'imix' : Number(currentTarget.value);
-              change({ ...guest, traffic: { ...traffic, frameBytes: size } as Traffic });
+              change({ ...traffic, frameBytes: size } as Traffic);
             }}
           >
             {[60, 256, 512, 1024, 1514, 9018].map((size) => (

@@ -93,8 +93,7 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
     ['rate', '10000000000'],
     ['iotlb', '4'],
     ['vendor', 'amdvi'],
-    ['traffic-0', 'poisson'],
-    ['bytes-0', '256'],
+    ['traffic-0', 'request'],
     ['scenario', 'neighbours'],
   ])('the knob %s changes the scenario, which the link then carries', async (knob, value) => {
     const page = await opened(linkTo({ ...defaultPlan, approach: 'iommu:single-use' }, 100_000));
@@ -139,6 +138,24 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
     await fourth.waitFor();
     await page.page.locator('[data-knob=remove-guest]').click();
     await fourth.waitFor({ state: 'detached' });
+  });
+
+  it('what a guest sends changes while the machine runs, and is an entry of the changes', async () => {
+    const page = await opened(linkTo(defaultPlan, 300_000));
+    await page.settle();
+    await page.page.getByRole('tab', { name: 'Knobs' }).click();
+    await page.turn('traffic-0', 'constant');
+    await page.page.waitForFunction("location.hash.includes('s=~')");
+    await page.settle();
+    await page.turn('bytes-2', '256');
+    await page.settle();
+    const { atNs } = await page.playTo(1_000_000);
+    const changes = [
+      { atNs: 300_001, guest: 'web', traffic: { kind: 'constant', wireRateBps: 200_000_000 } as const },
+      { atNs: 300_001, guest: 'batch', traffic: { kind: 'greedy', frameBytes: 256 } as const },
+    ];
+    const scenario = { ...defaultPlan.scenario, changes };
+    expect(await page.fingerprint()).toBe(straight({ ...defaultPlan, scenario }, atNs));
   });
 
   it('a priority changes while the machine runs, where the discipline has one', async () => {

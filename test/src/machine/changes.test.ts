@@ -75,6 +75,77 @@ describe('a change of a share takes effect at its time', () => {
   });
 });
 
+describe('a change of traffic', () => {
+  const wire = 1514 / 1538;
+
+  test('takes the place of what the guest sent: less, nothing, and all it can again', async () => {
+    const result = await run(
+      {
+        changes: [
+          { atNs: 10_000_000, guest: 'a', traffic: { kind: 'constant', wireRateBps: 100_000_000 } },
+          { atNs: 25_000_000, guest: 'a', traffic: { kind: 'none' } },
+          { atNs: 40_000_000, guest: 'a', traffic: { kind: 'greedy' } },
+        ],
+      },
+      'drr',
+    );
+    for (const [name, from, to, expected] of [
+      ['a', 3, 9, 500],
+      ['a', 20, 24, 100],
+      ['b', 20, 24, 900],
+      ['a', 32, 39, 0],
+      ['b', 32, 39, 1000],
+      ['a', 42, 50, 500],
+    ] as const)
+      expect(mbps(result, name, from, to)).toBeCloseTo(expected * wire, -1);
+    // What a guest is due follows: it is not owed what it no longer asks for.
+    for (const { fairShareGot } of result.guests) {
+      expect(fairShareGot).toBeGreaterThan(0.98);
+      expect(fairShareGot).toBeLessThan(1.02);
+    }
+    expect(result.laws.filter(({ held }) => !held)).toStrictEqual([]);
+  });
+
+  test('ends a source that has not begun yet', async () => {
+    const late = [{ name: 'a', traffic: { kind: 'greedy', startNs: 20_000_000 } as const }];
+    const changes = [{ atNs: 5_000_000, guest: 'a', traffic: { kind: 'none' } as const }];
+    const result = await run({ changes }, 'drr', late);
+    expect(result.framesTransmitted).toBe(0);
+  });
+
+  test('changes nothing before its time, and the rest in the fingerprint', async () => {
+    const at = (atNs: number) => [
+      { atNs, guest: 'a', traffic: { kind: 'poisson', wireRateBps: 50_000_000 } as const },
+    ];
+    const [without, after, within] = [
+      await run({}, 'drr'),
+      await run({ changes: at(DURATION_NS + 1) }, 'drr'),
+      await run({ changes: at(DURATION_NS / 2) }, 'drr'),
+    ];
+    expect(after.fingerprint).toBe(without.fingerprint);
+    expect(within.fingerprint).not.toBe(without.fingerprint);
+    expect((await run({ changes: at(DURATION_NS / 2) }, 'drr')).fingerprint).toBe(within.fingerprint);
+    expect(mbps(within, 'b', 5, 24)).toBe(mbps(without, 'b', 5, 24));
+  });
+
+  test.each([
+    [
+      { kind: 'constant', wireRateBps: 1e8, startNs: 5 },
+      pair,
+      'changes[0].traffic.startNs is 5, expected none',
+    ],
+    [{ kind: 'greedy', to: 'b' }, pair, 'changes[0].traffic.to: expected none'],
+    [
+      { kind: 'none' },
+      [{ name: 'a', traffic: { kind: 'request' } }, { name: 'b' }],
+      'changes[0].traffic: what a sends is of kind "request", expected one that only sends',
+    ],
+  ] as const)('%j is refused by name where it cannot be', async (traffic, guests, message) => {
+    const changes = [{ atNs: 1, guest: 'a', traffic }];
+    await expect(run({ changes }, 'drr', [...guests])).rejects.toThrow(message);
+  });
+});
+
 test('a change takes part in the fingerprint, and its register writes cost CPU time', async () => {
   const changes = [{ atNs: 45_000_000, guest: 'a', weight: 3 }];
   const idle: ScenarioInput['guests'] = [{ name: 'a' }];
@@ -111,8 +182,8 @@ test('what cannot change is refused by name', async () => {
     'changes[0].guest is "c", expected the name of a guest: a, b',
     'changes[0].limitBps is 1000000, expected none: drr reads weight alone there',
     'changes[0].priority is 2, expected none: drr reads weight alone there',
-    'expected exactly one of weight, limitBps, priority, balloon, not 0',
-    'expected exactly one of weight, limitBps, priority, balloon, not 2',
+    'expected exactly one of weight, limitBps, priority, balloon, traffic, not 0',
+    'expected exactly one of weight, limitBps, priority, balloon, traffic, not 2',
   ];
   await refused({ atNs: 0, guest: 'c', weight: 2 }, 'drr');
   await refused({ atNs: 0, guest: 'a', limitBps: 1_000_000 }, 'drr');
