@@ -13,5 +13,6 @@ export default {
   ignoreStatic: true,
   // The time-out is for endless loops; on a busy machine a test that is only slow must not count as one.
   timeoutMS: 60_000,
+  dryRunTimeoutMinutes: 30,
   jsonReporter: { fileName: process.env.MUTATE_REPORT ?? 'reports/mutants/sample.json' },
 };

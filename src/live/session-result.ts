@@ -1,4 +1,5 @@
 import type { FrontCounters } from '../../guests/virtio/front-counters.js';
+import { present } from '../../scheduler/present.js';
 import type { DocumentHead } from '../report/json-document.js';
 import type { RunFieldsJson } from '../report/run-document.js';
 import type { LiveMachine } from './live-machine.js';
@@ -53,8 +54,7 @@ export function sessionGuests({ guests, tallies, kernel }: LiveMachine): Session
     weight: guest.device.share.now.weight,
     attachments: guest.attachments,
     messages: guest.messages,
-    // 0: a guest without a tally would be one that is not there.
-    backloggedNs: tallies[index]?.counts(kernel.nowNs).backloggedNs ?? 0,
+    backloggedNs: present(tallies[index]).counts(kernel.nowNs).backloggedNs,
     front: { ...guest.device.counters },
     driverFaults: { ...guest.device.faults },
     sessionFaults: { ...guest.sessionFaults },

@@ -42,7 +42,7 @@ function classesOf(mask: number): number[] {
  */
 export function schedulePauses({ kernel, partner }: FlowControlledMachine, { link, nic }: Scenario): void {
   const pauses = link?.pauses ?? [];
-  const classes = classesOf(nic?.pfcClasses ?? 0);
+  const classes = nic?.pfcClasses === undefined ? [] : classesOf(nic.pfcClasses);
   for (const [index, { trafficClass }] of pauses.entries()) {
     if (classes.includes(trafficClass)) continue;
     const expected = classes.length === 0 ? 'none: there are none' : classes.join(', ');

@@ -1,3 +1,4 @@
+import { present } from '../../../scheduler/present.js';
 import { timeText } from './format.js';
 import { machines, tokens } from './store.js';
 import { ownerColour } from './theme.js';
@@ -9,9 +10,9 @@ const SHOWN = 40;
 export function JournalPanel() {
   const shown = machines.value.map((state, index) => ({
     state,
-    lines: (tokens[index]?.lines ?? []).slice(-SHOWN).reverse(),
+    lines: present(tokens[index]).lines.slice(-SHOWN).reverse(),
     // A line keeps its number, so that those which are there stay where they are in the document.
-    last: tokens[index]?.linesSoFar ?? 0,
+    last: present(tokens[index]).linesSoFar,
   }));
   return (
     <details class="journal" open>

@@ -132,5 +132,7 @@ export function stateOf(guest: LiveMachine['guests'][number]): GuestSample['stat
 }
 
 function total(counts: Readonly<Partial<Record<string, number>>>): number {
-  return Object.values(counts).reduce<number>((sum, count) => sum + (count ?? 0), 0);
+  let sum = 0;
+  for (const count of Object.values(counts)) if (count !== undefined) sum += count;
+  return sum;
 }

@@ -387,9 +387,9 @@ export class VfioUserSession {
     const fields = new Payload(name, payload);
     const region = fields.number('region');
     const count = fields.number('count');
-    // 0: the function has no such region, so that every access is out of its range.
-    const size = this.#plan.function.regionBytes[region] ?? 0;
-    if (count > MAX_ACCESS_BYTES || fields.exact('offset') + BigInt(count) > BigInt(size)) {
+    const size = this.#plan.function.regionBytes[region];
+    const isKnown = size !== undefined && count <= MAX_ACCESS_BYTES;
+    if (!isKnown || fields.exact('offset') + BigInt(count) > BigInt(size)) {
       this.fail('bad-range');
       this.#refuse(view, ERRNO.EINVAL);
       return;
