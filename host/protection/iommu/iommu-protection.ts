@@ -126,6 +126,7 @@ export class IommuProtection implements Protection {
         receiveGate: strategy.receive,
         hypervisorRings: this.#strategy.hypervisorRings,
         eligible: (context) => !this.#leaving.has(context),
+        guestTranslates: this.handOver === 'write',
         busAddressOf: (physical, bytes) =>
           options.ownRings !== undefined && this.handOver === 'write'
             ? deviceAddress(ioVirtualAddress(options.ownRings))
