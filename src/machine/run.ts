@@ -52,14 +52,14 @@ export interface RunSettings {
   readonly progress?: (fraction: number) => void;
 }
 
-/** A run is at least so many steps, */
+/** A run has at least so many steps. */
 const LEAST_STEPS = 50;
-/** and a step is at most so long, ns: short enough that a key press is answered between two of them. */
+/** Longest step of a run, ns: short enough that a key press is answered between two of them. */
 const LONGEST_STEP_NS = 2_000_000;
 
-/** A guest below this part of its due has a reason, */
+/** A guest that got less than this part of its due is asked for the reason. */
 const BELOW_DUE = 0.98;
-/** and it is the CPU where so much of its core's time was spent. */
+/** The reason is the CPU where at least this part of its core's time was spent. */
 const NEARLY_ALL = 0.98;
 
 /** A frame's head goes into the fingerprint; its middle would cost more than it would tell. */
@@ -420,9 +420,9 @@ export class Run {
 }
 
 function atIndex<T>(list: readonly T[], index: number): T {
-  const counts = list[index];
-  if (counts === undefined) throw new InvariantViolation(`guest ${index} was not counted`);
-  return counts;
+  const ofGuest = list[index];
+  if (ofGuest === undefined) throw new InvariantViolation(`guest ${index} was not counted`);
+  return ofGuest;
 }
 
 /** What a part refuses to be built with was written in the scenario: the user's mistake, not ours. */
