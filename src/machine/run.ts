@@ -13,7 +13,7 @@ import { type DisciplineMaker, disciplineOf } from './entitlements.js';
 import { FairShares, gotOfDue, type WireShare } from './fair-shares.js';
 import { FairnessMeter, jainIndex } from './fairness-meter.js';
 import { Fingerprint, TRACE_EVENTS } from './fingerprint.js';
-import { flowControlResult } from './flow-control.js';
+import { flowControlFigures } from './flow-control.js';
 import { fluidChange, fluidLinkOf } from './fluid-due.js';
 import { LatencyRecorder } from './latency.js';
 import { LatencyPartsRecorder } from './latency-parts.js';
@@ -261,9 +261,7 @@ export class Run {
       faults: faultsOf(faultLog),
       faultLog,
       ...gateFigures(counts),
-      ...(counts.flowControl.length === 0
-        ? {}
-        : { flowControl: flowControlResult(machine, counts.flowControl) }),
+      ...flowControlFigures(machine, counts.flowControl),
       guests: guests.map((guest, index) =>
         this.#guestResult(guest, atIndex(counts.guests, index), atIndex(shares, index)),
       ),
