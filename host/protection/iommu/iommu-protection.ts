@@ -128,6 +128,7 @@ export class IommuProtection implements Protection {
         receiveGate: made.receive,
         hypervisorRings: this.#strategy.hypervisorRings,
         eligible: (context) => !this.#leaving.has(context),
+        guestTranslates: this.handOver === 'write',
         busAddressOf: (physical, bytes) =>
           options.ownRings !== undefined && this.handOver === 'write'
             ? deviceAddress(ioVirtualAddress(options.ownRings))
