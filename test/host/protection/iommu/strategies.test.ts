@@ -306,7 +306,7 @@ describe.each(VENDORS)('on %s', (vendor) => {
     (strategy) => {
       const lab = IommuLab.with(strategy, vendor);
       const [guest, other] = [lab.guest(1), lab.guest(2)];
-      const ring = lab.iommu.ports.get(guest.port.context)?.port.ringMemory.address ?? 0;
+      const ring = lab.iommu.ports.get(guest.port.context)?.port.ringMemory?.address ?? 0;
       expect(guest.postReceive({ address: ring, length: 2048 })).toBe(1);
       lab.settle();
       lab.machine.arrive(frame(macOf(1), STRANGER, 500));
