@@ -5,6 +5,7 @@ import { PlainDma } from '../../../host/protection/none/plain-dma.js';
 import { OpenSetupGate } from '../../../host/protection/open-setup-gate.js';
 import { ringLayout } from '../../../host/protection/ring-layout.js';
 import { guestPhysicalAddress, pageNumber, untranslated } from '../../../nic/addresses.js';
+import { present } from '../../../scheduler/present.js';
 import { frame, Machine, macOf, PAGE, PORT, STRANGER } from '../support/machine.js';
 
 /** Rings of 16 slots each and a status block, every one on a page of its own. */
@@ -14,7 +15,7 @@ function bench() {
   const machine = new Machine(new PlainDma());
   const domain = machine.host.createGuest('guest', 1);
   const gate = new OpenSetupGate(domain);
-  const open = (hypervisorRings: boolean, ownRings?: number) =>
+  const open = (hypervisorRings: boolean, ownRings?: number, guestTranslates = false) =>
     new ContextPort({
       parts: machine.host,
       domain,
@@ -22,6 +23,7 @@ function bench() {
       transmitGate: gate,
       receiveGate: gate,
       hypervisorRings,
+      guestTranslates,
       busAddressOf: untranslated,
     });
   const close = (port: ContextPort) => {
@@ -42,7 +44,7 @@ describe('rings of a port', () => {
     const { machine, domain, open, close } = bench();
     const owned = domain.ownedPages.size;
     const port = open(false);
-    const { address, bytes } = port.ringMemory;
+    const { address, bytes } = present(port.ringMemory);
     expect([bytes, domain.ownedPages.size - owned]).toEqual([RING_PAGES * PAGE, RING_PAGES]);
     for (let at = address / PAGE; at < (address + bytes) / PAGE; at += 1)
       expect(domain.ownedPages.has(pageNumber(at))).toBe(true);
@@ -56,7 +58,7 @@ describe('rings of a port', () => {
     const owned = domain.ownedPages.size;
     const free = machine.host.pages.freePages;
     const port = open(true);
-    const { address } = port.ringMemory;
+    const { address } = present(port.ringMemory);
     expect(kindAt(address)).toBe('descriptor-ring');
     expect([domain.ownedPages.size - owned, free - machine.host.pages.freePages]).toEqual([0, RING_PAGES]);
     close(port);
@@ -81,6 +83,17 @@ describe('rings of a port', () => {
     expect(machine.peek(own, RING_PAGES * PAGE).every((byte) => byte === 0)).toBe(true);
     close(port);
     expect([domain.ownedPages.size, machine.host.pages.freePages]).toEqual([owned, free]);
+  });
+
+  it('are memory that nobody here knows, where the driver has an IOMMU of its own', () => {
+    const { domain, open, close, post } = bench();
+    const [owned, ioAddress] = [domain.ownedPages.size, 0x7_0000_0000];
+    const port = open(false, ioAddress, true);
+    expect([port.ringMemory, port.transmit.isReadable]).toEqual([undefined, false]);
+    expect(post(port, (domain.allocate(1)[0] ?? 0) * PAGE, 2)).toBe(2);
+    expect(() => port.transmit.ringAddress).toThrow();
+    close(port);
+    expect([domain.ownedPages.size - owned, port.transmit.consumer()]).toEqual([1, 0]);
   });
 
   it('cannot be both the driver’s and the hypervisor’s', () => {
