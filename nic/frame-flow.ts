@@ -57,7 +57,7 @@ export class FrameFlow implements DataPath, PausedSender {
   readonly #lookup: DestinationLookup;
   readonly #heads: TransmitHeads;
   readonly #order: TransmitOrder;
-  /** Whether the inner exit has been given its credit: when the first frame for it is known. */
+  /** Whether the inner exit has been given its credit: at the first doorbell with switching on. */
   #innerOpen = false;
   readonly #descriptorsCompleted: Float64Array;
   readonly #interruptRequests: Float64Array;

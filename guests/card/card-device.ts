@@ -169,7 +169,7 @@ export class CardDevice implements AttachedDevice {
     target.fill(0xff);
     const port = this.#port;
     if (this.handOver !== 'hypervisor-writes' || port === undefined) return;
-    const { address, bytes } = contextPort(port).ringMemory;
+    const { address, bytes } = present(contextPort(port).ringMemory);
     const length = Math.min(target.length, bytes - offset);
     if (length > 0) this.#plan.host.memory.read(addressAfter(address, offset), length, target, 0);
   }

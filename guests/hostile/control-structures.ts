@@ -21,8 +21,9 @@ export function decidingTables(scene: AttackScenario): Structure[] {
   const tables = scene.hypervisorPages('io-table').map((page) => ({ label, address: pageAddress(page) }));
   const { port } = scene.victim;
   const first = tables.slice(0, 1);
-  if (isContextPort(port) && scene.host.pages.kind(pageOf(port.ringMemory.address)) !== 'guest')
-    first.push({ label: 'descriptor ring that the hypervisor writes', address: port.ringMemory.address });
+  const rings = isContextPort(port) ? port.ringMemory : undefined;
+  if (rings !== undefined && scene.host.pages.kind(pageOf(rings.address)) !== 'guest')
+    first.push({ label: 'descriptor ring that the hypervisor writes', address: rings.address });
   return first;
 }
 

@@ -73,8 +73,8 @@ export class Processor {
   #current = -1;
   #shares: WorkShares | undefined;
   #startNs = 0;
-  // What is left of a nanosecond when work ends, carried forward for each core.
   readonly #watchers: CpuWatcher[] = [];
+  // What is left of a nanosecond when work ends, carried forward for each core.
   readonly #carryNs: number[];
 
   constructor(kernel: EventKernel, options: ProcessorOptions) {

@@ -175,8 +175,8 @@ export class PageOwnership {
   }
 
   /**
-   * Takes a piece of memory out of what is given out, for RAM in a bank. No page of it has an owner yet; `claim`
-   * gives one, and a page that is released does not join the free pages but waits to be claimed again.
+   * Takes a piece of memory out of what is given out, for RAM in a bank. No page of it has an owner yet;
+   * `claimSetAside` gives one, and a page that is released does not join the free pages but waits to be claimed again.
    * Returns the first page, a multiple of `align`; `undefined` when there is no such piece.
    */
   setAside(count: number, align: number): PageNumber | undefined {

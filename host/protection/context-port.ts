@@ -30,6 +30,11 @@ export interface ContextPortPlan {
   readonly hypervisorRings: boolean;
   /** Contexts of the card that will do; all of them if left out. */
   readonly eligible?: (context: ContextId) => boolean;
+  /**
+   * Rings that the driver names lie where the guest's own IOMMU says: their address is none of memory, and nobody looks at
+   * them but the card. False if left out.
+   */
+  readonly guestTranslates?: boolean;
   /** How the device must address what lies at a physical address. */
   busAddressOf(physical: HostPhysicalAddress, bytes: number): BusAddress;
 }
@@ -44,8 +49,8 @@ export class ContextPort implements GuestPort {
   readonly domain: Domain;
   readonly transmit: ContextQueue;
   readonly receive: ContextQueue;
-  /** Physical range of rings and status block. */
-  readonly ringMemory: { readonly address: HostPhysicalAddress; readonly bytes: number };
+  /** Physical range of rings and status block; undefined where only the guest's own IOMMU knows it. */
+  readonly ringMemory: { readonly address: HostPhysicalAddress; readonly bytes: number } | undefined;
   readonly #parts: HostParts;
   readonly #ringOwner: RingOwner;
   #handler: () => void = () => {};
@@ -64,14 +69,16 @@ export class ContextPort implements GuestPort {
     this.#ringOwner = ringOwnerOf(plan);
     const base = this.#placeRings(options, bytes);
     const statusBlock = addressAfter(base, layout.status);
-    this.ringMemory = { address: base, bytes };
     const writtenByDriver = this.#ringOwner === 'driver';
+    const inMemory = !(writtenByDriver && plan.guestTranslates === true);
+    this.ringMemory = inMemory ? { address: base, bytes } : undefined;
     this.transmit = new ContextQueue(parts, domain, plan.transmitGate, {
       direction: 'transmit',
       slots: options.transmitSlots,
       ring: addressAfter(base, layout.transmit),
       statusWord: statusBlock,
       writtenByDriver,
+      inMemory,
     });
     this.receive = new ContextQueue(parts, domain, plan.receiveGate, {
       direction: 'receive',
@@ -79,23 +86,24 @@ export class ContextPort implements GuestPort {
       ring: addressAfter(base, layout.receive),
       statusWord: addressAfter(statusBlock, STATUS_BLOCK_BYTES / 2),
       writtenByDriver,
+      inMemory,
     });
-    const bus = plan.busAddressOf(base, bytes);
-    const settings: ContextSettings = {
-      mac: options.mac,
-      share: options.share,
-      transmitRing: addressAfter(bus, layout.transmit),
-      transmitSlots: options.transmitSlots,
-      receiveRing: addressAfter(bus, layout.receive),
-      receiveSlots: options.receiveSlots,
-      statusBlock: addressAfter(bus, layout.status),
-      sequenceChecking: plan.hypervisorRings,
-      antiSpoofing: options.antiSpoofing,
-      promiscuous: options.promiscuous,
-      ...(options.trafficClass === undefined ? {} : { trafficClass: options.trafficClass }),
-      ...(plan.eligible === undefined ? {} : { eligible: plan.eligible }),
-    };
     try {
+      const bus = plan.busAddressOf(base, bytes);
+      const settings: ContextSettings = {
+        mac: options.mac,
+        share: options.share,
+        transmitRing: addressAfter(bus, layout.transmit),
+        transmitSlots: options.transmitSlots,
+        receiveRing: addressAfter(bus, layout.receive),
+        receiveSlots: options.receiveSlots,
+        statusBlock: addressAfter(bus, layout.status),
+        sequenceChecking: plan.hypervisorRings,
+        antiSpoofing: options.antiSpoofing,
+        promiscuous: options.promiscuous,
+        ...(options.trafficClass === undefined ? {} : { trafficClass: options.trafficClass }),
+        ...(plan.eligible === undefined ? {} : { eligible: plan.eligible }),
+      };
       this.context = parts.hypervisor.openContext(domain, settings, () => this.#handler());
     } catch (error) {
       this.freeRings();
@@ -129,8 +137,8 @@ export class ContextPort implements GuestPort {
 
   /** Gives the memory of rings and status block back. The device must not reach it any more. */
   freeRings(): void {
-    const { address, bytes } = this.ringMemory;
     if (this.#ringOwner === 'driver') return;
+    const { address, bytes } = present(this.ringMemory);
     if (this.#ringOwner === 'hypervisor') {
       this.#parts.hypervisor.freeOwn(address, bytes);
       return;

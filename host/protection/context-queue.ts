@@ -46,6 +46,8 @@ export interface QueuePlacement {
   readonly statusWord: HostPhysicalAddress;
   /** The guest's driver writes the descriptors, at the addresses that the gate has admitted them under. */
   readonly writtenByDriver: boolean;
+  /** The addresses are of memory; where the guest has an IOMMU of its own they are that one's, and mean nothing here. */
+  readonly inMemory: boolean;
 }
 
 // The addresses of a posted buffer: as the guest gave it, and as the device got it.
@@ -66,6 +68,7 @@ export class ContextQueue implements PortQueue {
   readonly #statusWord: HostPhysicalAddress;
   readonly #mailbox: number;
   readonly #writtenByDriver: boolean;
+  readonly #inMemory: boolean;
   // What was posted in each slot: two addresses, and a length.
   readonly #addresses: Float64Array;
   readonly #lengths: Uint32Array;
@@ -90,6 +93,7 @@ export class ContextQueue implements PortQueue {
     this.#ring = placement.ring;
     this.#statusWord = placement.statusWord;
     this.#writtenByDriver = placement.writtenByDriver;
+    this.#inMemory = placement.inMemory;
     this.#mailbox = placement.direction === 'transmit' ? MAILBOX.TX_PRODUCER : MAILBOX.RX_PRODUCER;
     this.#addresses = new Float64Array(placement.slots * 2);
     this.#lengths = new Uint32Array(placement.slots);
@@ -134,9 +138,14 @@ export class ContextQueue implements PortQueue {
     return this.#refused;
   }
 
-  /** Physical address of the ring. */
+  /** Whether the ring can be read here; where the guest's own IOMMU translates its address, only the card can. */
+  get isReadable(): boolean {
+    return this.#inMemory;
+  }
+
+  /** Physical address of the ring. @throws InvariantViolation where only the guest's own IOMMU knows it */
   get ringAddress(): HostPhysicalAddress {
-    return this.#ring;
+    return this.#inMemory ? this.#ring : absent();
   }
 
   /** Address and length of the buffer in a slot, as the guest gave them, and as the device got them. */
@@ -203,8 +212,9 @@ export class ContextQueue implements PortQueue {
     return this.#context < 0 ? this.#finalConsumer : this.consumerInMemory();
   }
 
-  /** What the NIC has written to the status block. */
+  /** What the NIC has written to the status block. @throws InvariantViolation where only the guest's own IOMMU knows it */
   consumerInMemory(): number {
+    if (!this.#inMemory) return absent();
     return this.#parts.memory.readU32(this.#statusWord);
   }
 

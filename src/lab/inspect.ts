@@ -2,6 +2,7 @@ import type { Host } from '../../host/host.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import { APPROACHES } from '../../host/protection/approaches.js';
 import type { ContextPort } from '../../host/protection/context-port.js';
+import type { PortQueue } from '../../host/protection/guest-port.js';
 import { pageNumber } from '../../nic/addresses.js';
 import type { Context } from '../../nic/context.js';
 import { DESCRIPTOR_FIELDS, DESCRIPTOR_FLAGS, LENGTH_AND_FLAGS_OFFSET } from '../../nic/descriptor.js';
@@ -13,7 +14,7 @@ import { DISCIPLINES } from '../../scheduler/disciplines/index.js';
 import { accessSteps } from './access-steps.js';
 import type { ShownGuest } from './columns.js';
 import { hex, requester } from './notation.js';
-import { contextPortOf, slotAddress } from './probes.js';
+import { contextPortOf, isContextQueue, slotAddress } from './probes.js';
 import { wordsOf } from './words.js';
 
 /** Something on the picture that can be asked about. */
@@ -110,7 +111,12 @@ function domainDetails(machine: Inspected, id: number): Details {
       head: ['queue', 'slots', 'producer', 'consumer'],
       rows: (['transmit', 'receive'] as const).map((way) => {
         const queue = guest.port[way];
-        return [way, String(queue.slots), String(queue.producer), String(queue.consumer())];
+        return [
+          way,
+          String(queue.slots),
+          String(queue.producer),
+          isReadable(queue) ? String(queue.consumer()) : UNREADABLE,
+        ];
       }),
     });
   }
@@ -190,11 +196,23 @@ function indices(way: 'transmit' | 'receive', context: Context): Section {
   };
 }
 
+/** What stands where a value would, of what cannot be looked at. */
+const UNREADABLE = 'not readable';
+const FOREIGN_RING =
+  "The ring lies where the guest's own IOMMU says: its address means something to the card, and nothing here.";
+
+/** Whether rings and status words of a queue are to be found in memory. */
+function isReadable(queue: PortQueue): boolean {
+  return !isContextQueue(queue) || queue.isReadable;
+}
+
 /** Slots of a ring that are listed. */
 const SHOWN_SLOTS = 16;
 
 function ringSection(host: Host, port: ContextPort, way: 'transmit' | 'receive', context: Context): Section {
   const queue = port[way];
+  const title = `Ring, ${way}, from the oldest that is not finished`;
+  if (!queue.isReadable) return { title, about: FOREIGN_RING, head: ['', ''], rows: [['ring', UNREADABLE]] };
   const { consumer, producer } = context[way];
   const rows: string[][] = [];
   const count = Math.min(SHOWN_SLOTS, queue.slots);
@@ -216,7 +234,7 @@ function ringSection(host: Host, port: ContextPort, way: 'transmit' | 'receive',
     ]);
   }
   return {
-    title: `Ring, ${way}, from the oldest that is not finished`,
+    title,
     about: DESCRIPTOR_FIELDS.map(({ name, meaning }) => `${name}: ${meaning}`).join('. '),
     head: ['slot', '', 'address', 'length', 'flags', 'sequence'],
     rows,

@@ -180,7 +180,8 @@ export class Journal {
     this.#often.push(
       hypervisor.setUps$.subscribe(({ context, domain, direction, count }) => {
         const port = contextPortOf(this.#guests(), context);
-        const page = port === undefined ? -1 : Math.floor(port.ringMemory.address / PAGE_BYTES);
+        const ring = port?.ringMemory?.address;
+        const page = ring === undefined ? -1 : Math.floor(ring / PAGE_BYTES);
         this.#add('set-up', domain, `${count} ${direction} ${count === 1 ? 'buffer' : 'buffers'} set up`, {
           page,
           direction,
@@ -232,9 +233,9 @@ export class Journal {
   #kindOf(requesterId: number, physical: number, write: boolean): EntryKind {
     const context = this.#columns.contextOf(requesterId);
     if (context === NO_CONTEXT) return 'vector';
-    const port = contextPortOf(this.#guests(), context);
-    if (port !== undefined) {
-      const { address, bytes } = port.ringMemory;
+    const rings = contextPortOf(this.#guests(), context)?.ringMemory;
+    if (rings !== undefined) {
+      const { address, bytes } = rings;
       if (physical >= address && physical < address + bytes) return write ? 'status' : 'fetch';
     }
     return write ? 'write' : 'read';

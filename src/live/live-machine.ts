@@ -5,7 +5,7 @@ import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { isGroup, readMac } from '../../nic/demultiplexer.js';
 import type { NicInstruments } from '../../nic/host-port.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
-import { type ContextId, storedContextId } from '../../scheduler/branded.js';
+import { type ContextId, NO_CONTEXT, storedContextId } from '../../scheduler/branded.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
@@ -123,6 +123,11 @@ export class LiveMachine {
             plan.sent?.(number, bytes, offset, length, guest.device.postedNs(index), endNs);
           }
           this.#transmitted(bytes, offset, length, context, endNs);
+        },
+        controlSent: (bytes, offset, length, startNs, endNs) => {
+          observer?.wireTap?.controlSent?.(bytes, offset, length, startNs, endNs);
+          this.fingerprint.add(TRACE_EVENTS.control, endNs, NO_CONTEXT, length);
+          this.fingerprint.addBytes(bytes, offset, length);
         },
       },
       instruments: {

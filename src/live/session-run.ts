@@ -9,6 +9,7 @@ import { bpsOf, gateFigures, servedFigures } from '../machine/counted-figures.js
 import { cpuUsage } from '../machine/cpu-usage.js';
 import { gotOfDue, type WireShare } from '../machine/fair-shares.js';
 import { FairnessMeter, jainIndex } from '../machine/fairness-meter.js';
+import { flowControlFigures } from '../machine/flow-control.js';
 import { fluidChange, fluidLinkOf } from '../machine/fluid-due.js';
 import { LatencyRecorder } from '../machine/latency.js';
 import { LatencyPartsRecorder } from '../machine/latency-parts.js';
@@ -91,7 +92,12 @@ export class SessionRun {
     if (this.#staysInside) return;
     const { overheadBytes, rateBps, transmitFifoBytes } = host.nic.parameters;
     const fifoBytes = (transmitFifoBytes * (PADDED_FRAME_BYTES + overheadBytes)) / PADDED_FRAME_BYTES;
-    this.#transmitMeter?.judge({ rateBps, fifoBytes, hasPosted: (context) => host.nic.hasPosted(context) });
+    this.#transmitMeter?.judge({
+      rateBps,
+      fifoBytes,
+      hasPosted: (context) => host.nic.hasPosted(context),
+      isPaused: (context) => host.nic.isPaused(context),
+    });
   }
 
   /** To be called now and then while the session goes on. */
@@ -139,6 +145,7 @@ export class SessionRun {
       faults: faultsOf(host.hypervisor.faultLog),
       faultLog: host.hypervisor.faultLog,
       ...gateFigures(counts),
+      ...flowControlFigures(machine, counts.flowControl),
       guests,
       laws: cutOff ? [] : this.#laws(transmit, receive),
     };

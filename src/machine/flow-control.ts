@@ -74,16 +74,17 @@ export function flowControlCounts({ host, partner }: FlowControlledMachine): Flo
   }));
 }
 
-/** What was counted in the window, as a result shows it. */
-export function flowControlResult(
+/** What was counted in the window, as a result has it: nothing where no class has flow control. */
+export function flowControlFigures(
   { host }: FlowControlledMachine,
   counts: readonly FlowControlCounts[],
-): FlowControlResult[] {
+): { readonly flowControl?: readonly FlowControlResult[] } {
   const { flowControl, parameters } = host.nic;
-  if (flowControl === undefined) return [];
-  return classesOf(parameters.pfcClasses).flatMap((trafficClass, index) => {
+  if (flowControl === undefined) return {};
+  const results = classesOf(parameters.pfcClasses).flatMap((trafficClass, index) => {
     const counted = counts[index];
     if (counted === undefined) return [];
     return [{ trafficClass, ...counted, mostReceiveBytes: flowControl.mostReceiveBytes(trafficClass) }];
   });
+  return { flowControl: results };
 }

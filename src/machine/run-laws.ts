@@ -70,7 +70,7 @@ export function checkLaws(
   law(
     'pins',
     pinsBalance === references,
-    `${pinsBalance} references taken and not released, ${references} held on ${host.pages.pinnedPages} frames`,
+    `${pinsBalance} references taken and not released, ${references} held on ${host.pages.pinnedPages} pages`,
   );
   law(
     'transmit-fairness',

@@ -13,7 +13,7 @@ import { type DisciplineMaker, disciplineOf } from './entitlements.js';
 import { FairShares, gotOfDue, type WireShare } from './fair-shares.js';
 import { FairnessMeter, jainIndex } from './fairness-meter.js';
 import { Fingerprint, TRACE_EVENTS } from './fingerprint.js';
-import { flowControlResult } from './flow-control.js';
+import { flowControlFigures } from './flow-control.js';
 import { fluidChange, fluidLinkOf } from './fluid-due.js';
 import { LatencyRecorder } from './latency.js';
 import { LatencyPartsRecorder } from './latency-parts.js';
@@ -52,14 +52,14 @@ export interface RunSettings {
   readonly progress?: (fraction: number) => void;
 }
 
-/** A run is at least so many steps, */
+/** A run has at least so many steps. */
 const LEAST_STEPS = 50;
-/** and a step is at most so long, ns: short enough that a key press is answered between two of them. */
+/** Longest step of a run, ns: short enough that a key press is answered between two of them. */
 const LONGEST_STEP_NS = 2_000_000;
 
-/** A guest below this part of its due has a reason, */
+/** A guest that got less than this part of its due is asked for the reason. */
 const BELOW_DUE = 0.98;
-/** and it is the CPU where so much of its core's time was spent. */
+/** The reason is the CPU where at least this part of its core's time was spent. */
 const NEARLY_ALL = 0.98;
 
 /** A frame's head goes into the fingerprint; its middle would cost more than it would tell. */
@@ -261,9 +261,7 @@ export class Run {
       faults: faultsOf(faultLog),
       faultLog,
       ...gateFigures(counts),
-      ...(counts.flowControl.length === 0
-        ? {}
-        : { flowControl: flowControlResult(machine, counts.flowControl) }),
+      ...flowControlFigures(machine, counts.flowControl),
       guests: guests.map((guest, index) =>
         this.#guestResult(guest, atIndex(counts.guests, index), atIndex(shares, index)),
       ),
@@ -420,9 +418,9 @@ export class Run {
 }
 
 function atIndex<T>(list: readonly T[], index: number): T {
-  const counts = list[index];
-  if (counts === undefined) throw new InvariantViolation(`guest ${index} was not counted`);
-  return counts;
+  const ofGuest = list[index];
+  if (ofGuest === undefined) throw new InvariantViolation(`guest ${index} was not counted`);
+  return ofGuest;
 }
 
 /** What a part refuses to be built with was written in the scenario: the user's mistake, not ours. */

@@ -33,8 +33,9 @@ export function liveMemoryMap(host: Host, guests: readonly ShownGuest[]): PageBl
   };
   const ringPages = new Set<number>();
   for (const { domain, port } of guests) {
-    if (!isContextPort(port)) continue;
-    const { address, bytes } = port.ringMemory;
+    const rings = isContextPort(port) ? port.ringMemory : undefined;
+    if (rings === undefined) continue;
+    const { address, bytes } = rings;
     const first = Math.floor(address / PAGE_BYTES);
     for (let page = first; page < first + Math.ceil(bytes / PAGE_BYTES); page += 1) {
       ringPages.add(page);

@@ -88,7 +88,25 @@ export class LiveView {
     };
   }
 
+  /** What is known of a subject. A look that fails says so in its place: it is no reason to end a session with real guests. */
   details(subject: Subject): Details {
+    try {
+      return this.#look(subject);
+    } catch (error) {
+      return {
+        title: 'Not readable',
+        about: `${subject.kind}: ${error instanceof Error ? error.message : String(error)}`,
+        sections: [],
+      };
+    }
+  }
+
+  close(): void {
+    this.#journal.close();
+    this.#faults.close();
+  }
+
+  #look(subject: Subject): Details {
     const { machine, transmitDiscipline, receiveDiscipline } = this.#served;
     const { host } = machine;
     const found = this.#served.look(() =>
@@ -99,11 +117,6 @@ export class LiveView {
     return guest === undefined
       ? found
       : { ...found, sections: [...found.sections, ...virtualMachineSections(guest)] };
-  }
-
-  close(): void {
-    this.#journal.close();
-    this.#faults.close();
   }
 
   /** What went wrong in the machine, and what drivers and clients of real guests did wrong. */

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { FaultPolicy } from '../../../host/hypervisor/fault-log.js';
@@ -317,8 +317,12 @@ export class LiveServer implements ServedSession {
         log(taken ? `${name}: attached` : `${name}: a second virtual machine was turned away`);
         return taken;
       },
-      received: (bytes, numbers) =>
+      received: (bytes, numbers) => {
+        let isTaken = false;
         this.#input(() => {
+          // Its time may have run out just before these came.
+          if (this.machine.guests[index]?.session === undefined) return;
+          isTaken = true;
           const came = descriptors?.take(numbers) ?? [];
           if (came.length > 0)
             this.#recorder?.descriptors(
@@ -327,7 +331,9 @@ export class LiveServer implements ServedSession {
             );
           this.#recorder?.receive(index, bytes);
           this.machine.receive(index, bytes, came);
-        }),
+        });
+        if (!isTaken) for (const descriptor of numbers) closeSync(descriptor);
+      },
       detached: () => {
         this.#input(() => {
           this.#recorder?.detach(index);

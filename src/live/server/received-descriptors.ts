@@ -67,8 +67,13 @@ export class ReceivedDescriptors implements DescriptorPort {
   }
 
   #isRam(descriptor: number): boolean {
-    const { dev, ino } = fstatSync(descriptor);
-    return dev === this.#ram.dev && ino === this.#ram.ino;
+    try {
+      const { dev, ino } = fstatSync(descriptor);
+      return dev === this.#ram.dev && ino === this.#ram.ino;
+    } catch {
+      // The file system that it is on refuses to say: ours does not.
+      return false;
+    }
   }
 }
 

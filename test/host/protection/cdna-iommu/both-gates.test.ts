@@ -150,7 +150,7 @@ describe.each(VENDORS)('both gates, on %s', (vendor) => {
     const lab = new BothGates(vendor);
     const other = lab.machine.guest(2);
     const entry = lab.machine.host.protection.ports.get(lab.guest.port.context);
-    const ring = entry?.port.ringMemory.address ?? 0;
+    const ring = entry?.port.ringMemory?.address ?? 0;
     expect(lab.guest.store(ring, Uint8Array.of(1))).toBe('page-fault');
     expect(lab.reach(ring, true)).toBeUndefined();
     expect(lab.reach(2 ** 40, true)).toBe(ring);

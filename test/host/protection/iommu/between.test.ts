@@ -84,7 +84,7 @@ describe('between the request for an invalidation and its report', () => {
       const { lab, guest, known } = one;
       const { pages } = lab.machine.host;
       const entry = lab.iommu.ports.get(guest.port.context);
-      const ring = entry?.port.ringMemory.address ?? 0;
+      const ring = entry?.port.ringMemory?.address ?? 0;
       // Rings are mapped first, so they lie where a space's own addresses begin.
       const ringBus = 2 ** 40;
       expect(lab.reach(guest, ringBus, true)).toBe(ring);

@@ -92,7 +92,7 @@ describe.each(VENDORS)('the gate on %s', (vendor) => {
     expect(lab.machine.peek(yours, 16)).toEqual(BYTES);
     // Rings of a port that goes are out of reach when the unit has been told, though the card goes on.
     const entry = lab.iommu.ports.get(two.port.context);
-    const ring = entry?.port.ringMemory.address ?? 0;
+    const ring = entry?.port.ringMemory?.address ?? 0;
     lab.iommu.closePort(two.port);
     expect(lab.machine.host.pages.owner(pageNumber(frameOf(ring)))).toBe(two.domain.id);
     lab.settle();
