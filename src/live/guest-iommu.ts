@@ -37,6 +37,11 @@ export class GuestIommu implements MemoryClient {
     return outcome === 'mapped';
   }
 
+  get changedPages(): number {
+    const { pagesMapped, pagesUnmapped } = this.#maps.counters;
+    return pagesMapped + pagesUnmapped;
+  }
+
   /** Whether an unmap waits for our unit. */
   get unanswered(): boolean {
     return this.#unanswered > 0;

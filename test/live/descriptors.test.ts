@@ -141,8 +141,11 @@ describe.skipIf(native === undefined)('file descriptors that come over a socket'
           connection.send(new TextEncoder().encode('hello'));
           return true;
         },
-        received: (bytes, descriptors) =>
-          void arrived.push({ text: new TextDecoder().decode(bytes), descriptors }),
+        received: (bytes, descriptors) => {
+          arrived.push({ text: new TextDecoder().decode(bytes), descriptors });
+          return false;
+        },
+        nextTurn: () => false,
         detached: () => void events.push('detached'),
         slow: () => void events.push('slow'),
       },
@@ -211,6 +214,37 @@ describe.skipIf(native === undefined)('file descriptors that come over a socket'
       for (const descriptor of [ram, other, event]) closeSync(descriptor);
     });
   });
+
+  it.each(['with descriptors', 'without'])(
+    'nothing is read of a client whose turn has ended before it has had another one (a socket %s)',
+    async (kind) => {
+      const reader = kind === 'without' ? undefined : new DescriptorReader(new SocketCalls('a test'));
+      const events: string[] = [];
+      const socket = new GuestSocket(
+        join(folder, 's.sock'),
+        {
+          attached: () => true,
+          received: (bytes) => {
+            events.push(new TextDecoder().decode(bytes));
+            if (events.length === 1) client.write('two');
+            return events.length === 1;
+          },
+          nextTurn: () => events.push('turn') < 20,
+          detached: () => {},
+          slow: () => {},
+        },
+        reader,
+      );
+      await socket.listen();
+      const client = connect(join(folder, 's.sock'));
+      client.write('one');
+      await until(() => events.includes('two'));
+      expect(events).toEqual(['one', ...new Array<string>(19).fill('turn'), 'two']);
+      client.destroy();
+      socket.close();
+      reader?.close();
+    },
+  );
 
   it('are closed when they come for a session whose time has just run out', async () => {
     const served = await Served.start({ protection: GUEST_DRIVEN });

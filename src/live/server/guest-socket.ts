@@ -16,11 +16,23 @@ const MOST_LEAVING = 4;
 export interface SocketClient {
   /** A virtual machine has connected. False to turn it away. */
   attached(connection: ClientConnection): boolean;
-  /** @param descriptors that came along, where they are read */
-  received(bytes: Uint8Array, descriptors: readonly number[]): void;
+  /**
+   * @param descriptors that came along, where they are read
+   * @returns whether some of it waits for the client's next turn: nothing more is read of it before.
+   */
+  received(bytes: Uint8Array, descriptors: readonly number[]): boolean;
+  /** It is the client's turn again. @returns whether there must be another one. */
+  nextTurn(): boolean;
   detached(): void;
   /** Too much waits to be read. */
   slow(): void;
+}
+
+/** How a socket is read. */
+interface Reading {
+  pause(): void;
+  /** Reads on, if it does not. */
+  resume(): void;
 }
 
 /** The socket that the virtual machine of one guest connects to. Only its owner may. */
@@ -77,13 +89,23 @@ export class GuestSocket {
       return;
     }
     this.#current = socket;
-    this.#read(socket, (bytes, descriptors) => {
-      if (this.#current !== socket) return;
+    const act = (turn: () => boolean) => {
+      if (this.#current !== socket || socket.destroyed) return;
       socket.cork();
-      this.#client.received(bytes, descriptors);
+      const waits = turn();
       socket.uncork();
       this.checkUnsent();
-    });
+      if (!waits) {
+        reading.resume();
+        return;
+      }
+      reading.pause();
+      // Other sockets and timers get their turn first.
+      setImmediate(act, () => this.#client.nextTurn());
+    };
+    const reading = this.#read(socket, (bytes, descriptors) =>
+      act(() => this.#client.received(bytes, descriptors)),
+    );
     socket.on('close', () => {
       if (this.#current !== socket) return;
       this.#current = undefined;
@@ -105,21 +127,34 @@ export class GuestSocket {
     socket.destroySoon();
   }
 
-  #read(socket: Socket, received: (bytes: Uint8Array, descriptors: readonly number[]) => void): void {
+  #read(socket: Socket, received: (bytes: Uint8Array, descriptors: readonly number[]) => void): Reading {
     const reader = this.#reader;
     if (reader === undefined) {
       // A Buffer's slice is a view where that of its base class is a copy: past here there are only the latter.
       socket.on('data', (bytes: Buffer) =>
         received(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), []),
       );
-      return;
+      return { pause: () => void socket.pause(), resume: () => void socket.resume() };
     }
-    const unwatch = reader.watch(descriptorOf(socket), (arrival) => {
-      if (arrival.kind === 'end') socket.destroy();
-      else if (this.#current === socket) received(arrival.bytes, arrival.descriptors);
-      else for (const descriptor of arrival.descriptors) closeSync(descriptor);
-    });
-    socket.once('close', unwatch);
+    const number = descriptorOf(socket);
+    let unwatch: (() => void) | undefined;
+    const reading: Reading = {
+      pause: () => {
+        unwatch?.();
+        unwatch = undefined;
+      },
+      resume: () => {
+        unwatch ??= reader.watch(number, (arrival) => {
+          if (arrival.kind === 'end') socket.destroy();
+          else if (this.#current === socket && !socket.destroyed)
+            received(arrival.bytes, arrival.descriptors);
+          else for (const descriptor of arrival.descriptors) closeSync(descriptor);
+        });
+      },
+    };
+    reading.resume();
+    socket.once('close', reading.pause);
+    return reading;
   }
 
   /** Drops a client that does not read. */

@@ -22,6 +22,8 @@ import { folderPrefix, makeRamFolder } from './ram-folder.js';
 import { Uplink } from './uplink.js';
 import { WallClock } from './wall-clock.js';
 
+const NOTHING = new Uint8Array(0);
+
 /** What `serve` is told. */
 export interface ServerOptions {
   readonly subject: SessionSubject;
@@ -338,6 +340,15 @@ export class LiveServer implements ServedSession {
           this.machine.receive(index, bytes, came);
         });
         if (!isTaken) for (const descriptor of numbers) closeSync(descriptor);
+        return this.#hasMore(index);
+      },
+      nextTurn: () => {
+        this.#input(() => {
+          if (!this.#hasMore(index)) return;
+          this.#recorder?.receive(index, NOTHING);
+          this.machine.receive(index, NOTHING);
+        });
+        return this.#hasMore(index);
       },
       detached: () => {
         this.#input(() => {
@@ -356,6 +367,12 @@ export class LiveServer implements ServedSession {
     this.#sockets.push(
       new GuestSocket(join(this.#socketFolder, `${name}.sock`), client, this.#descriptors?.reader),
     );
+  }
+
+  /** Whether a guest has sent more than was done in its turn. */
+  #hasMore(index: number): boolean {
+    const session = this.machine.guests[index]?.session;
+    return !this.#stopped && session !== undefined && session.waitingMessages > 0;
   }
 
   /** Hands something to the machine at this moment, and lets it act on it. */

@@ -65,6 +65,24 @@ describe('what a table takes', () => {
   });
 });
 
+describe('a page that becomes a table', () => {
+  it('begins empty, whatever it held, and the page behind it is left as it is', () => {
+    const memory = new SparseMemory();
+    const first = 0x10_0000;
+    // Root, two tables below it, and the page that would be next.
+    const behind = first + 3 * 4096;
+    for (let at = first; at < behind + 4096; at += 4) memory.writeU32(hostPhysicalAddress(at), 0xffff_ffff);
+    const table = createSecondLevelTable(memory, new CountingPages(first), 3);
+    expect(table.map(ioVirtualAddress(0), hostPhysicalAddress(0x5000), 12, READ)).toBe('mapped');
+    expect(table.tableAddresses()).toEqual([first, first + 4096, first + 2 * 4096]);
+    let filled = 0;
+    for (let at = first; at < behind; at += 8) if (memory.readU32(hostPhysicalAddress(at)) !== 0) filled += 1;
+    expect(filled, 'an entry on each level').toBe(3);
+    for (let at = behind; at < behind + 4096; at += 4)
+      expect(memory.readU32(hostPhysicalAddress(at))).toBe(0xffff_ffff);
+  });
+});
+
 describe('unmap', () => {
   it('takes exactly its range, over tables and sizes, and says how much was there', () => {
     const { map, unmap, find, table } = machine();

@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { pageNumber } from '../../../../nic/addresses.js';
+import { frame, macOf, PAGE, STRANGER } from '../../support/machine.js';
+import { frameOf, IommuLab, VENDORS } from './lab.js';
+
+/** Strategies by whether the device has a guest's whole page itself while it is posted, or a copy of it. */
+const STRATEGIES = [
+  ['single-use', true],
+  ['shared', true],
+  ['persistent', true],
+  ['deferred', true],
+  ['flush-on-wrap', true],
+  ['swiotlb', true],
+  ['shadow-copy', false],
+] as const;
+
+describe.each(VENDORS)('a page that is wanted back on %s', (vendor) => {
+  it.each(STRATEGIES)('%s: is given if no device can have it, and otherwise not', (strategy, isMapped) => {
+    const lab = IommuLab.with(strategy, vendor);
+    const guest = lab.guest(1);
+    const [unused, posted] = [guest.page(), guest.page()];
+    const gives = (address: number) => lab.iommu.relinquish(guest.domain, pageNumber(frameOf(address)));
+    expect(guest.postReceive({ address: posted, length: PAGE })).toBe(1);
+    lab.settle();
+    expect(gives(unused), 'never used').toBe(true);
+    expect(gives(posted), 'posted').toBe(!isMapped);
+    const { address, bytes } = lab.iommu.ports.get(guest.port.context)?.port.ringMemory ?? {
+      address: 0,
+      bytes: 0,
+    };
+    expect(bytes).toBe(3 * PAGE);
+    for (let at = 0; at < bytes; at += PAGE) expect(gives(address + at), 'of a ring').toBe(false);
+    lab.machine.arrive(frame(macOf(1), STRANGER, 200));
+    lab.settle();
+    expect(guest.receive()).toHaveLength(1);
+    lab.settle();
+    expect(gives(posted), 'done with').toBe(true);
+    expect(guest.domain.release(pageNumber(frameOf(posted)))).not.toBe('refused');
+    lab.settle();
+    expect(lab.machine.host.pages.owner(pageNumber(frameOf(posted)))).toBe(-1);
+    lab.machine.host.checkInvariants();
+  });
+});
