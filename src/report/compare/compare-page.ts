@@ -3,11 +3,11 @@ import { type Approach, NAMED_APPROACHES } from '../../../host/protection/approa
 import { DEFAULT_NIC } from '../../../nic/parameters.js';
 import { counted } from '../../../scheduler/counted.js';
 import { present } from '../../../scheduler/present.js';
+import { gatesAnswer } from '../../attack/gates-answer.js';
 import type { LetThrough } from '../../attack/let-through.js';
 import { expandGuests } from '../../machine/machine.js';
 import type { RunResult } from '../../machine/run-result.js';
 import { captureText, replayedCaptures } from '../capture-text.js';
-import { limitedText } from '../guest-rows.js';
 import type { FigureParameter, ReportFigure } from '../html/figure.js';
 import { html, idOf, type Markup } from '../html/markup.js';
 import { type PageLink, pageHtml, type ReportPage } from '../html/page.js';
@@ -26,6 +26,7 @@ import {
   latencyFigure,
   sharesFigure,
 } from './figures.js';
+import { limitsAnswers } from './limits.js';
 import { priceFigure, priceTable } from './price-figure.js';
 import { seedSamples, seedsFigure } from './seeds.js';
 
@@ -74,6 +75,7 @@ export function describeComparison(
     repeat,
     seed: heading.seed,
     links,
+    broad: true,
     ...(opening === undefined ? {} : { opening: { figure: opening, origin } }),
     sections: [
       {
@@ -160,8 +162,14 @@ function approachesHtml(names: readonly string[], links: readonly PageLink[]): M
   };
   return html`<dl>${known.map(
     ({ name, title, meaning, claims }) =>
-      html`<dt id="approach-${idOf(name)}">${name}</dt><dd>${title}: ${meaning}. ${claimsText(claims)} ${more(name)}</dd>`,
+      html`<dt id="approach-${idOf(name)}">${name}</dt><dd>${titledText(title, meaning)}. ${claimsText(claims)} ${more(name)}</dd>`,
   )}</dl>`;
+}
+
+/** Title and meaning as one; a word that both begin with stands once. */
+function titledText(title: string, meaning: string): string {
+  const [, first, rest] = /^([^:;]+)[:;] (.*)$/u.exec(meaning) ?? [];
+  return first !== undefined && title.startsWith(first) ? `${title}: ${rest}` : `${title}: ${meaning}`;
 }
 
 function claimsText(claims: Approach['claims']): string {
@@ -179,29 +187,23 @@ function claimsText(claims: Approach['claims']): string {
 function answerOf(compared: readonly Compared[]): string[] {
   const [first] = compared;
   if (first === undefined) return ['Nothing was run.'];
+  const through = compared.flatMap((one) => one.through ?? []);
   const violated = compared.filter(({ run }) => run.laws.some(({ held }) => !held)).map(({ name }) => name);
   return [
     ...(compared.length === 1
       ? [oneAnswer(first), ...throughAnswer(first)]
-      : [...choiceAnswers(compared), costAnswer(compared), ...latencyAnswers(compared), ...unplayed(first)]),
-    ...limitedAnswer(compared),
+      : [
+          ...choiceAnswers(compared),
+          ...gatesAnswer(through),
+          costAnswer(compared),
+          ...latencyAnswers(compared),
+          ...unplayed(first),
+        ]),
+    ...limitsAnswers(compared),
     violated.length === 0
       ? `All ${first.run.laws.length} invariants, from conservation of frames to the bounds of fairness, held in every run.`
       : `Invariants were violated under ${violated.join(', ')}: the figures of those runs are not to be trusted.`,
   ];
-}
-
-/** Where a guest's own core, and not the wire, kept it below its due. */
-function limitedAnswer(compared: readonly Compared[]): string[] {
-  const texts = compared.flatMap(({ name, run }) => {
-    const text = limitedText(run);
-    return text === undefined ? [] : [{ name, text }];
-  });
-  const [first] = texts;
-  if (first === undefined) return [];
-  const isAlike = texts.length === compared.length && texts.every(({ text }) => text === first.text);
-  if (isAlike) return [`${first.text}, under all approaches.`];
-  return texts.map(({ name, text }) => `${name}: ${text}.`);
 }
 
 function oneAnswer({ run }: Compared): string {
