@@ -32,6 +32,7 @@ export class ClassQueues implements NearEndSender, PausedSender {
   readonly #left: HandlerId;
   readonly #arrive: HandlerId;
   readonly #control: HandlerId;
+  readonly #pauseOver: HandlerId;
   readonly #queues: WaitingFrame[][] = Array.from({ length: TRAFFIC_CLASSES }, () => []);
   #sources: ClassSource[] = [];
   // On the wire one behind the other; and what it carries besides.
@@ -39,7 +40,7 @@ export class ClassQueues implements NearEndSender, PausedSender {
   readonly #controlOnCable: Uint8Array[] = [];
   #leaving: Uint8Array | undefined;
   #bytesHere = 0;
-  #pausedUntilNs = 0;
+  #pausedUntilNs = Number.NEGATIVE_INFINITY;
   offered = 0;
   arrived = 0;
   arrivedBytes = 0;
@@ -55,6 +56,7 @@ export class ClassQueues implements NearEndSender, PausedSender {
     this.#left = kernel.register('guests.link.left', () => this.#onLeft());
     this.#arrive = kernel.register('guests.link.arrived', () => this.#onArrive());
     this.#control = kernel.register('guests.link.control', () => this.#onControl());
+    this.#pauseOver = kernel.register('guests.link.pause-over', () => this.#sendNext());
     const { rateBps } = options;
     this.pauses = new ClassPauses(kernel, { name: 'guests.link.expired', rateBps, classes }, this);
   }
@@ -86,7 +88,10 @@ export class ClassQueues implements NearEndSender, PausedSender {
     return true;
   }
 
-  /** A MAC control frame, behind the frame that is on the wire and before all others. */
+  /**
+   * A MAC control frame, behind the frame that is on the wire and before all others. PAUSE holds back data frames alone
+   * (IEEE 802.3, annex 31B).
+   */
   sendControl(frame: Uint8Array): void {
     const { nowNs } = this.#kernel;
     const endNs = this.#line.carry(frame.length + WIRE_OVERHEAD_BYTES, nowNs);
@@ -94,8 +99,11 @@ export class ClassQueues implements NearEndSender, PausedSender {
     this.#kernel.post(endNs - nowNs + this.#options.propagationNs, this.#control);
   }
 
+  /** What goes first is chosen when the pause is over: by then a class may be paused, or frames of the MAC have gone. */
   pause(ns: number): void {
     this.#pausedUntilNs = this.#kernel.nowNs + ns;
+    if (ns === 0) this.#sendNext();
+    else this.#kernel.post(ns, this.#pauseOver);
   }
 
   checkInvariants(): void {
@@ -104,23 +112,24 @@ export class ClassQueues implements NearEndSender, PausedSender {
     if (queued + leaving + this.#onCable.length !== this.waiting)
       throw new InvariantViolation(`far end: ${this.waiting} frames wait, ${queued} in its queues`);
     const mayGo = (trafficClass: number) => !this.pauses.has(trafficClass);
-    const isIdle =
+    const hasWork =
       this.#queues.some(({ length }, trafficClass) => length > 0 && mayGo(trafficClass)) ||
       this.#sources.some(({ trafficClass }) => mayGo(trafficClass));
-    if (leaving === 0 && isIdle) throw new InvariantViolation('far end: the wire idles');
+    // In the nanosecond in which a pause ends, its event may be still to come.
+    const isPaused = this.#kernel.nowNs <= this.#pausedUntilNs;
+    if (leaving === 0 && hasWork && !isPaused) throw new InvariantViolation('far end: the wire idles');
   }
 
-  /** If nothing is on the wire, the next frame of a class that is not paused is. */
+  /** If nothing is on the wire, the next frame of a class that is not paused is, unless everything is. */
   #sendNext(): void {
-    if (this.#leaving !== undefined) return;
+    const { nowNs } = this.#kernel;
+    if (this.#leaving !== undefined || nowNs < this.#pausedUntilNs) return;
     if (this.#first() === undefined) this.#pullAhead();
     const queue = this.#first();
     const frame = queue?.shift();
     if (frame === undefined) return;
     this.#leaving = frame.bytes;
-    const { nowNs } = this.#kernel;
-    const fromNs = Math.max(nowNs, this.#pausedUntilNs);
-    const endNs = this.#line.carry(frame.bytes.length + WIRE_OVERHEAD_BYTES, fromNs);
+    const endNs = this.#line.carry(frame.bytes.length + WIRE_OVERHEAD_BYTES, nowNs);
     this.#kernel.post(endNs - nowNs, this.#left);
   }
 

@@ -11,8 +11,8 @@ export const BEHIND = -2;
 export interface HeadsOfLine {
   /**
    * Bytes of the frame at the head of the context's queue; STARVED while the context has frames of which the first
-   * is not known yet; BEHIND while the first is for another link or the context is paused; 0 while it has none. After anything but a length
-   * the context's doorbell must be rung when that changes.
+   * is not known yet; BEHIND while the first is for another link or the context is paused; 0 while it has none. After
+   * anything but a length the context's doorbell must be rung when that changes.
    */
   headBytes(context: ContextId): number;
 }

@@ -6,7 +6,7 @@ export interface CardFaultDefinition {
 
 const fault = <Name extends string>(name: Name, meaning: string) => ({ name, meaning }) as const;
 
-/** What is counted as a fault of such a driver; only the last two take its context. */
+/** What is counted as a fault of such a driver. The last one tells of a context that is gone; the others take none. */
 export const CARD_FAULTS = [
   fault('no-such-call', 'A hypercall that does not exist, or not under this approach'),
   fault('call-while-busy', 'A hypercall before the one before it has ended'),

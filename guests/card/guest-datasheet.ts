@@ -12,6 +12,7 @@ import {
   REFUSALS,
   REQUEST_ENTRIES,
 } from './call-registers.js';
+import { CARD_FAULTS } from './card-faults.js';
 import { CARD_BARS, CARD_IDENTITY } from './card-function.js';
 
 const HAND_OVER_MEANINGS: Record<(typeof HAND_OVERS)[number], string> = {
@@ -91,6 +92,7 @@ export function guestDatasheet(): string {
     ...rings(),
     ...operation(),
     ...counters(),
+    ...driverFaults(),
   ].join('\n\n')}\n`;
 }
 
@@ -192,6 +194,18 @@ function counters(): string[] {
     table(
       ['Offset', 'Name'],
       PAGE_COUNTERS.map(({ name }, index) => [hex(COUNTERS_OFFSET + 8 * index, 3), name]),
+    ),
+  ];
+}
+
+function driverFaults(): string[] {
+  return [
+    '## Faults of the driver',
+    'What the hypercall page and BAR 2 count as faults of the guest, by name: `replay --json` gives them (`driverFaults`), ' +
+      '`serve` their sum. `context-stopped` tells of a context that is gone; the others take none.',
+    table(
+      ['Name', 'Meaning'],
+      CARD_FAULTS.map(({ name, meaning }) => [name, meaning]),
     ),
   ];
 }

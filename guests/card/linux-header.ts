@@ -26,7 +26,6 @@ import { CARD_BARS, CARD_IDENTITY } from './card-function.js';
 
 /** The numbers of both datasheets as a header for drivers in C. */
 export function linuxHeader(): string {
-  const modulusLog2 = MANAGEMENT_REGISTERS.find(({ name }) => name === 'SEQUENCE_MODULUS')?.reset;
   return `${[
     '/* SPDX-License-Identifier: MIT OR GPL-2.0-only */',
     '/*',
@@ -37,6 +36,16 @@ export function linuxHeader(): string {
     '#define CDNA_REGS_H',
     '',
     '#include <linux/types.h>',
+    ...registers(),
+    ...structures(),
+    ...names(),
+    '#endif',
+  ].join('\n')}\n`;
+}
+
+/** What the driver reads and writes by its offset, and what stands there. */
+function registers(): string[] {
+  return [
     ...section('PCI function', [
       ['CDNA_VENDOR_ID', hex(CARD_IDENTITY.vendor)],
       ['CDNA_DEVICE_ID', hex(CARD_IDENTITY.device)],
@@ -71,6 +80,13 @@ export function linuxHeader(): string {
     ...numbered('cdna_result', 'CDNA_RESULT', CALL_RESULTS),
     ...numbered('cdna_refusal', 'CDNA_REFUSAL', REFUSALS),
     ...numbered('cdna_state', 'CDNA_STATE', CALL_STATES),
+  ];
+}
+
+/** What the driver and the card share in memory. */
+function structures(): string[] {
+  const modulusLog2 = MANAGEMENT_REGISTERS.find(({ name }) => name === 'SEQUENCE_MODULUS')?.reset;
+  return [
     ...section(
       'Descriptors',
       DESCRIPTOR_FLAGS.map(({ name, mask }) => [`CDNA_FLAG_${name}`, hex(mask)]),
@@ -88,6 +104,12 @@ export function linuxHeader(): string {
     '\t__le32 receive;\t\t/* one past the last receive descriptor finished */',
     '};',
     '',
+  ];
+}
+
+/** What the driver calls things that it has read a number of. */
+function names(): string[] {
+  return [
     '/* Counters from CDNA_COUNTERS on, 64 bits each, as ethtool -S shows them. */',
     ...strings(
       'cdna_counter_names',
@@ -97,8 +119,7 @@ export function linuxHeader(): string {
     ...strings('cdna_fault_names', FAULT_REASONS),
     '/* By the value of CDNA_CALL_REFUSAL. */',
     ...strings('cdna_refusal_names', REFUSALS),
-    '#endif',
-  ].join('\n')}\n`;
+  ];
 }
 
 function section(title: string, definitions: readonly (readonly [string, string])[]): string[] {

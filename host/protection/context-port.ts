@@ -88,22 +88,22 @@ export class ContextPort implements GuestPort {
       writtenByDriver,
       inMemory,
     });
-    const bus = plan.busAddressOf(base, bytes);
-    const settings: ContextSettings = {
-      mac: options.mac,
-      share: options.share,
-      transmitRing: addressAfter(bus, layout.transmit),
-      transmitSlots: options.transmitSlots,
-      receiveRing: addressAfter(bus, layout.receive),
-      receiveSlots: options.receiveSlots,
-      statusBlock: addressAfter(bus, layout.status),
-      sequenceChecking: plan.hypervisorRings,
-      antiSpoofing: options.antiSpoofing,
-      promiscuous: options.promiscuous,
-      ...(options.trafficClass === undefined ? {} : { trafficClass: options.trafficClass }),
-      ...(plan.eligible === undefined ? {} : { eligible: plan.eligible }),
-    };
     try {
+      const bus = plan.busAddressOf(base, bytes);
+      const settings: ContextSettings = {
+        mac: options.mac,
+        share: options.share,
+        transmitRing: addressAfter(bus, layout.transmit),
+        transmitSlots: options.transmitSlots,
+        receiveRing: addressAfter(bus, layout.receive),
+        receiveSlots: options.receiveSlots,
+        statusBlock: addressAfter(bus, layout.status),
+        sequenceChecking: plan.hypervisorRings,
+        antiSpoofing: options.antiSpoofing,
+        promiscuous: options.promiscuous,
+        ...(options.trafficClass === undefined ? {} : { trafficClass: options.trafficClass }),
+        ...(plan.eligible === undefined ? {} : { eligible: plan.eligible }),
+      };
       this.context = parts.hypervisor.openContext(domain, settings, () => this.#handler());
     } catch (error) {
       this.freeRings();

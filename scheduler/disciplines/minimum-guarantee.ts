@@ -22,6 +22,7 @@ import { widened } from './widened.js';
  */
 export class MinimumGuarantee implements Discipline {
   readonly name: string;
+  readonly pause?: (context: ContextId, nowNs: number) => void;
   readonly #inner: Discipline;
   readonly #roster: Roster;
   readonly #rate = new RateClock();
@@ -35,6 +36,7 @@ export class MinimumGuarantee implements Discipline {
   constructor(inner: Discipline) {
     this.name = `minimum:${inner.name}`;
     this.#inner = inner;
+    if (inner.pause !== undefined) this.pause = (context, nowNs) => this.#pause(context, nowNs);
     this.#roster = new Roster(this.name);
     this.#due = new ContextHeap((i, j) => present(this.#deadline[i]) - present(this.#deadline[j]));
     this.#content = new ContextHeap((i, j) => present(this.#dueAt[i]) - present(this.#dueAt[j]));
@@ -56,10 +58,12 @@ export class MinimumGuarantee implements Discipline {
 
   activate(context: ContextId, headBytes: number, nowNs: number): void {
     this.#release(nowNs);
+    const wasPaused = this.#roster.isStarved(context);
     if (!this.#roster.activate(context, headBytes)) return;
     this.#rate.settle(context, nowNs);
     this.#rate.notBefore(context, nowNs);
     this.#place(context, headBytes, nowNs);
+    if (wasPaused && this.#due.has(context)) this.#inner.withdraw(context, nowNs);
   }
 
   select(nowNs: number): ContextId {
@@ -87,7 +91,8 @@ export class MinimumGuarantee implements Discipline {
 
   withdraw(context: ContextId, nowNs: number): void {
     this.#release(nowNs);
-    if (!this.#roster.withdraw(context)) return;
+    const wasPaused = this.#roster.isStarved(context);
+    if (!this.#roster.withdraw(context) && !wasPaused) return;
     if (this.#due.has(context)) {
       this.#due.remove(context);
       return;
@@ -118,6 +123,19 @@ export class MinimumGuarantee implements Discipline {
         throw new InvariantViolation(
           `${this.name}: context ${context} is filed ${filed} times, expected ${expected}`,
         );
+    }
+  }
+
+  /** A context that is due is idle inside, and from now on here; of the others the inner discipline keeps what they had saved. */
+  #pause(context: ContextId, nowNs: number): void {
+    this.#release(nowNs);
+    if (this.#due.has(context)) {
+      this.#due.remove(context);
+      this.#roster.withdraw(context);
+    } else if (this.#roster.isBacklogged(context)) {
+      if (this.#content.has(context)) this.#content.remove(context);
+      this.#roster.pause(context);
+      this.#inner.pause?.(context, nowNs);
     }
   }
 

@@ -28,6 +28,7 @@ export const MOST_BURST_BYTES = 2 ** 20;
  */
 export class TokenBucketLimit implements Discipline {
   readonly name: string;
+  readonly pause?: (context: ContextId, nowNs: number) => void;
   readonly #inner: Discipline;
   readonly #roster: Roster;
   readonly #rate = new RateClock();
@@ -40,6 +41,7 @@ export class TokenBucketLimit implements Discipline {
   constructor(inner: Discipline) {
     this.name = `limited:${inner.name}`;
     this.#inner = inner;
+    if (inner.pause !== undefined) this.pause = (context, nowNs) => this.#pause(context, nowNs);
     this.#roster = new Roster(this.name);
     this.#withheld = new ContextHeap((i, j) => present(this.#eligible[i]) - present(this.#eligible[j]));
   }
@@ -68,10 +70,15 @@ export class TokenBucketLimit implements Discipline {
 
   activate(context: ContextId, headBytes: number, nowNs: number): void {
     this.#release(nowNs);
+    const wasPaused = this.#roster.isStarved(context);
     if (!this.#roster.activate(context, headBytes)) return;
     this.#rate.settle(context, nowNs);
-    if (this.#mayGo(context, headBytes, nowNs)) this.#inner.activate(context, headBytes, nowNs);
-    else this.#withheld.push(context);
+    if (this.#mayGo(context, headBytes, nowNs)) {
+      this.#inner.activate(context, headBytes, nowNs);
+      return;
+    }
+    if (wasPaused) this.#inner.withdraw(context, nowNs);
+    this.#withheld.push(context);
   }
 
   select(nowNs: number): ContextId {
@@ -92,7 +99,8 @@ export class TokenBucketLimit implements Discipline {
 
   withdraw(context: ContextId, nowNs: number): void {
     this.#release(nowNs);
-    if (!this.#roster.withdraw(context)) return;
+    const wasPaused = this.#roster.isStarved(context);
+    if (!this.#roster.withdraw(context) && !wasPaused) return;
     if (this.#withheld.has(context)) this.#withheld.remove(context);
     else this.#inner.withdraw(context, nowNs);
   }
@@ -116,6 +124,18 @@ export class TokenBucketLimit implements Discipline {
       if (this.#withheld.has(context) && !this.#roster.isBacklogged(context)) {
         throw new InvariantViolation(`${this.name}: context ${context} is withheld and does not wait`);
       }
+    }
+  }
+
+  /** A withheld context is idle inside, and from now on here; of the others the inner discipline keeps what they had saved. */
+  #pause(context: ContextId, nowNs: number): void {
+    this.#release(nowNs);
+    if (this.#withheld.has(context)) {
+      this.#withheld.remove(context);
+      this.#roster.withdraw(context);
+    } else if (this.#roster.isBacklogged(context)) {
+      this.#roster.pause(context);
+      this.#inner.pause?.(context, nowNs);
     }
   }
 

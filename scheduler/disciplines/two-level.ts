@@ -39,6 +39,7 @@ export interface TwoLevelOptions {
  */
 export class TwoLevel implements Discipline {
   readonly name: string;
+  readonly pause?: (context: ContextId, nowNs: number) => void;
   readonly #outer: Discipline;
   readonly #makeInner: () => Discipline;
   readonly #tenantOfShare: (share: Share) => number;
@@ -46,12 +47,15 @@ export class TwoLevel implements Discipline {
   readonly #roster: Roster;
   readonly #inner: (Discipline | undefined)[] = [];
   #tenantOf: Int32Array = new Int32Array(64);
-  /** Members and waiting contexts of a tenant, and the context that it offers. */
+  /** Members, waiting and paused contexts of a tenant, and the context that it offers. */
   #members: Int32Array = new Int32Array(64);
   #waiting: Int32Array = new Int32Array(64);
+  #paused: Int32Array = new Int32Array(64);
   #offer: Int32Array = new Int32Array(64).fill(NONE);
   /** Tenants in which the inner discipline releases no context yet (rate limits). */
   readonly #held = new ContextList();
+  /** Tenants that are paused in the outer discipline: the context that they offered is, and they have offered none since. */
+  readonly #keptOutside = new Set<TenantId>();
 
   constructor({
     outer,
@@ -63,7 +67,10 @@ export class TwoLevel implements Discipline {
     this.#makeInner = makeInner;
     this.#tenantOfShare = tenantOf;
     this.#tenantShare = tenantShare;
-    this.name = `${grouped(outer.name)}/${grouped(makeInner().name)}`;
+    const inner = makeInner();
+    this.name = `${grouped(outer.name)}/${grouped(inner.name)}`;
+    if (outer.pause !== undefined || inner.pause !== undefined)
+      this.pause = (context, nowNs) => this.#pause(context, nowNs);
     this.#roster = new Roster(this.name);
   }
 
@@ -80,6 +87,7 @@ export class TwoLevel implements Discipline {
       const capacity = powerOfTwoFrom(tenant + 1);
       this.#members = widened(this.#members, capacity);
       this.#waiting = widened(this.#waiting, capacity);
+      this.#paused = widened(this.#paused, capacity);
       this.#offer = widened(this.#offer, capacity, NONE);
     }
     this.#tenantOf[context] = tenant;
@@ -108,8 +116,10 @@ export class TwoLevel implements Discipline {
   }
 
   activate(context: ContextId, headBytes: number, nowNs: number): void {
+    const wasPaused = this.#roster.isStarved(context);
     if (!this.#roster.activate(context, headBytes)) return;
     const tenant = this.#tenant(context);
+    if (wasPaused) this.#paused[tenant] = present(this.#paused[tenant]) - 1;
     this.#waiting[tenant] = present(this.#waiting[tenant]) + 1;
     this.#innerOf(tenant).activate(context, headBytes, nowNs);
     if (this.#offer[tenant] === NONE) this.#makeOffer(tenant, nowNs);
@@ -135,16 +145,22 @@ export class TwoLevel implements Discipline {
   }
 
   withdraw(context: ContextId, nowNs: number): void {
-    if (!this.#roster.withdraw(context)) return;
+    const wasPaused = this.#roster.isStarved(context);
+    if (!this.#roster.withdraw(context) && !wasPaused) return;
     const tenant = this.#tenant(context);
-    this.#waiting[tenant] = present(this.#waiting[tenant]) - 1;
-    this.#innerOf(tenant).withdraw(context, nowNs);
+    const counted = wasPaused ? this.#paused : this.#waiting;
+    counted[tenant] = present(counted[tenant]) - 1;
+    const inner = this.#innerOf(tenant);
+    // A discipline without `pause` was told then.
+    if (!wasPaused || inner.pause !== undefined) inner.withdraw(context, nowNs);
     if (this.#offer[tenant] === context) {
       this.#offer[tenant] = NONE;
       this.#outer.withdraw(tenant, nowNs);
       this.#makeOffer(tenant, nowNs);
-    } else if (this.#waiting[tenant] === 0 && this.#held.has(tenant)) {
-      this.#held.remove(tenant);
+    } else if (this.#waiting[tenant] === 0) {
+      if (this.#held.has(tenant)) this.#held.remove(tenant);
+      // Nobody is left for whom the tenant keeps its place.
+      if (this.#paused[tenant] === 0 && this.#keptOutside.delete(tenant)) this.#outer.withdraw(tenant, nowNs);
     }
   }
 
@@ -176,6 +192,8 @@ export class TwoLevel implements Discipline {
           `${this.name}: tenant ${tenant} offers context ${offer}, which does not wait there`,
         );
       }
+      if (this.#keptOutside.has(tenant) && (offer !== NONE || !(waits || present(this.#paused[tenant]) > 0)))
+        throw new InvariantViolation(`${this.name}: tenant ${tenant} is kept for none of its contexts`);
       if (waits !== (offer !== NONE || this.#held.has(tenant))) {
         throw new InvariantViolation(
           `${this.name}: tenant ${tenant} ${waits ? 'waits and offers no context' : 'has nothing to offer'}`,
@@ -207,7 +225,28 @@ export class TwoLevel implements Discipline {
     if (next === NONE) return;
     if (this.#held.has(tenant)) this.#held.remove(tenant);
     this.#offer[tenant] = next;
+    this.#keptOutside.delete(tenant);
     this.#outer.activate(tenant, this.#roster.headBytes(next), nowNs);
+  }
+
+  /**
+   * The context is paused within its tenant; the tenant only if the context was its offer, and until it offers another. So
+   * neither forfeits what it had saved. A level without `pause` is told `withdraw`.
+   */
+  #pause(context: ContextId, nowNs: number): void {
+    if (!this.#roster.isBacklogged(context)) return;
+    this.#roster.pause(context);
+    const tenant = this.#tenant(context);
+    this.#waiting[tenant] = present(this.#waiting[tenant]) - 1;
+    this.#paused[tenant] = present(this.#paused[tenant]) + 1;
+    pauseIn(this.#innerOf(tenant), context, nowNs);
+    if (this.#offer[tenant] === context) {
+      this.#offer[tenant] = NONE;
+      if (pauseIn(this.#outer, tenant, nowNs)) this.#keptOutside.add(tenant);
+      this.#makeOffer(tenant, nowNs);
+    } else if (this.#waiting[tenant] === 0 && this.#held.has(tenant)) {
+      this.#held.remove(tenant);
+    }
   }
 
   #offerHeld(nowNs: number): void {
@@ -218,6 +257,16 @@ export class TwoLevel implements Discipline {
       tenant = after;
     }
   }
+}
+
+/** Pauses a context. False if the discipline knows no pause and has forgotten the context. */
+function pauseIn(discipline: Discipline, context: ContextId, nowNs: number): boolean {
+  if (discipline.pause === undefined) {
+    discipline.withdraw(context, nowNs);
+    return false;
+  }
+  discipline.pause(context, nowNs);
+  return true;
 }
 
 /** A prefix reaches to the end of a name, so a name that begins with one needs parentheses beside a slash. */

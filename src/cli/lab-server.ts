@@ -63,9 +63,11 @@ export class LabServer {
     return `http://${LOOPBACK}:${typeof address === 'object' && address !== null ? address.port : port}/`;
   }
 
+  /** Ends; connections that have become WebSockets are ended by those who took them. */
   async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
+    await closed;
   }
 
   async #answer(method: string, url: string, host: string, response: ServerResponse): Promise<void> {

@@ -80,14 +80,17 @@ export const serveAction: CommandAction = async ([scenario], options, io) => {
     failure ??= error;
   } finally {
     keys.close();
-    await lab?.close();
-    unlisten();
   }
-  try {
-    server.stop();
-  } catch (error) {
-    failure ??= error;
+  const labClosed = lab?.close();
+  // Whatever becomes of the page: the guests' session ends, and is recorded, first.
+  for (const step of [() => server.stop(), () => labClosed]) {
+    try {
+      await step();
+    } catch (error) {
+      failure ??= error;
+    }
   }
+  unlisten();
   if (failure !== undefined) throw failure;
   return 0;
 };

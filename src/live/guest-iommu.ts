@@ -21,7 +21,10 @@ export class GuestIommu implements MemoryClient {
   mapped(range: MappedRange): boolean {
     const { address, size, offset, flags, backed } = range;
     // ROMs and video memory are mapped as well, while a guest's IOMMU is off: the card has no business there.
-    if (!backed || offset + size > BigInt(this.#ram.bytes)) return true;
+    const ramBytes = BigInt(this.#ram.bytes);
+    if (!backed || offset >= ramBytes) return true;
+    // A mapping that begins in RAM and ends behind it would be one thing to our unit and another to the device model.
+    if (offset + size > ramBytes) return false;
     const permissions = flags & (MAP_READ | MAP_WRITE);
     if (permissions === 0 || (address | size | offset) % PAGE !== 0n) return false;
     if (address + size > BigInt(Number.MAX_SAFE_INTEGER)) return false;
@@ -32,6 +35,11 @@ export class GuestIommu implements MemoryClient {
       permissions,
     });
     return outcome === 'mapped';
+  }
+
+  get changedPages(): number {
+    const { pagesMapped, pagesUnmapped } = this.#maps.counters;
+    return pagesMapped + pagesUnmapped;
   }
 
   /** Whether an unmap waits for our unit. */

@@ -27,6 +27,8 @@ export interface RearrangedMemoryPlan {
  * not in 100 ms. What is unmapped leads to no memory meanwhile, whatever the approach.
  */
 export class RearrangedMemory implements MemoryClient {
+  /** None costs anything: RAM is withdrawn and restored by ranges. */
+  readonly changedPages = 0;
   readonly #plan: RearrangedMemoryPlan;
   // What the device had in use when it was made to stand still.
   #needed: readonly MemoryPiece[] = [];

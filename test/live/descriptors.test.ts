@@ -1,14 +1,26 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { GUEST_DRIVEN } from '../../host/protection/iommu/guest-driven/name.js';
 import { DescriptorReader } from '../../src/live/server/descriptor-reader.js';
 import { GuestSocket } from '../../src/live/server/guest-socket.js';
 import { ReceivedDescriptors } from '../../src/live/server/received-descriptors.js';
 import { KOFFI_VERSION, SocketCalls } from '../../src/live/server/socket-calls.js';
 import { DescriptorNumbers } from '../../src/live/vfio-user/interrupt-descriptors.js';
+import { Served, until } from './support/served.js';
 
 /** What the test itself calls of koffi: it sends what the server is to take. */
 interface Koffi {
@@ -57,6 +69,17 @@ function sendWith(socket: Socket, bytes: Uint8Array, descriptors: readonly numbe
   expect(Number(sendmsg(fd, native.address(header), 0))).toBe(data.length);
 }
 
+/** Descriptors of this process that are of a file. */
+function openOf(path: string): number {
+  return readdirSync('/proc/self/fd').filter((name) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${name}`) === path;
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
 interface Arrived {
   readonly text: string;
   readonly descriptors: readonly number[];
@@ -78,6 +101,33 @@ it('the version that is named is the one of package.json', () => {
   expect([peerDependencies?.koffi, devDependencies?.koffi]).toEqual([KOFFI_VERSION, KOFFI_VERSION]);
 });
 
+it('a guest whose bytes cannot be taken keeps no other from being read, then or later', () => {
+  const event = openSync(join(folder, 'event'), 'w+');
+  const seen: string[] = [];
+  let ready: (sockets: readonly number[]) => void = () => {};
+  let waits = 0;
+  const calls: Pick<SocketCalls, 'makeEvent' | 'receive' | 'waitForAny'> = {
+    makeEvent: () => event,
+    receive: () => ({ kind: 'end' }),
+    waitForAny: (_sockets, told) => {
+      waits += 1;
+      ready = told;
+    },
+  };
+  const reader = new DescriptorReader(calls as SocketCalls);
+  reader.watch(1000, () => {
+    throw new Error('of the first');
+  });
+  for (const socket of [1001, 1002]) reader.watch(socket, () => void seen.push(`${socket}`));
+  const before = waits;
+  ready([event]);
+  expect(() => ready([1000, 1001])).toThrow('of the first');
+  expect([seen, waits]).toEqual([['1001'], before + 2]);
+  ready([1002]);
+  expect(seen).toEqual(['1001', '1002']);
+  closeSync(event);
+});
+
 describe.skipIf(native === undefined)('file descriptors that come over a socket', () => {
   async function served(act: (client: Socket, arrived: Arrived[], events: string[]) => Promise<void>) {
     const reader = new DescriptorReader(new SocketCalls('a test'));
@@ -91,8 +141,11 @@ describe.skipIf(native === undefined)('file descriptors that come over a socket'
           connection.send(new TextEncoder().encode('hello'));
           return true;
         },
-        received: (bytes, descriptors) =>
-          void arrived.push({ text: new TextDecoder().decode(bytes), descriptors }),
+        received: (bytes, descriptors) => {
+          arrived.push({ text: new TextDecoder().decode(bytes), descriptors });
+          return false;
+        },
+        nextTurn: () => false,
         detached: () => void events.push('detached'),
         slow: () => void events.push('slow'),
       },
@@ -109,12 +162,6 @@ describe.skipIf(native === undefined)('file descriptors that come over a socket'
       reader.close();
     }
   }
-
-  const until = async (holds: () => boolean) => {
-    for (let step = 0; step < 500 && !holds(); step += 1)
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    expect(holds()).toBe(true);
-  };
 
   it('arrive with the bytes that they were sent with, and Node writes on the same socket', async () => {
     await served(async (client, arrived, events) => {
@@ -168,6 +215,60 @@ describe.skipIf(native === undefined)('file descriptors that come over a socket'
     });
   });
 
+  it.each(['with descriptors', 'without'])(
+    'nothing is read of a client whose turn has ended before it has had another one (a socket %s)',
+    async (kind) => {
+      const reader = kind === 'without' ? undefined : new DescriptorReader(new SocketCalls('a test'));
+      const events: string[] = [];
+      const socket = new GuestSocket(
+        join(folder, 's.sock'),
+        {
+          attached: () => true,
+          received: (bytes) => {
+            events.push(new TextDecoder().decode(bytes));
+            if (events.length === 1) client.write('two');
+            return events.length === 1;
+          },
+          nextTurn: () => events.push('turn') < 20,
+          detached: () => {},
+          slow: () => {},
+        },
+        reader,
+      );
+      await socket.listen();
+      const client = connect(join(folder, 's.sock'));
+      client.write('one');
+      await until(() => events.includes('two'));
+      expect(events).toEqual(['one', ...new Array<string>(19).fill('turn'), 'two']);
+      client.destroy();
+      socket.close();
+      reader?.close();
+    },
+  );
+
+  it('are closed when they come for a session whose time has just run out', async () => {
+    const served = await Served.start({ protection: GUEST_DRIVEN });
+    const path = /"path":"(?<path>[^"]+)"/u.exec(served.server.commands()[0]?.words.join(' ') ?? '');
+    const client = connect(path?.groups?.path ?? '');
+    const [guest] = served.server.machine.guests;
+    try {
+      await until(() => guest?.session !== undefined);
+      const file = openSync(join(folder, 'file'), 'w+');
+      const { kernel } = served.server.machine;
+      const ends = kernel.register('test.session-ends', () => guest?.session?.fail('half-a-message'));
+      sendWith(client, new Uint8Array(1), [file]);
+      // Due when the bytes are taken, and nothing looks before.
+      kernel.post(0, ends);
+      await until(() => guest?.session === undefined);
+      await until(() => openOf(join(folder, 'file')) === 1);
+      closeSync(file);
+      expect(served.failures).toEqual([]);
+    } finally {
+      client.destroy();
+      served.stop();
+    }
+  });
+
   it('a counter that is full holds nobody up', async () => {
     await served(async (client, arrived) => {
       const calls = new SocketCalls('a test');
@@ -180,7 +281,16 @@ describe.skipIf(native === undefined)('file descriptors that come over a socket'
       const received = new ReceivedDescriptors(calls, 0, new DescriptorNumbers(), join(folder, 'ram'));
       received.take(arrived[0]?.descriptors ?? []);
       received.signal(0);
+      if (calls.neverWaits) {
+        // As when its owner fills it, and takes O_NONBLOCK off, behind our look at it.
+        calls.isWritable = () => true;
+        const fcntl = native?.load('libc.so.6').func('int fcntl(int fd, int command, int value)');
+        expect(fcntl?.(event, 4, 0)).toBe(0);
+        received.signal(0);
+      } else
+        process.stderr.write('\nSKIPPED: an eventfd whose owner makes it wait: no asynchronous reads here\n');
       received.releaseAll();
+      calls.close();
       closeSync(event);
     });
   });

@@ -188,7 +188,7 @@ describe("iommu:guest: the guest's own IOMMU drives our tables", () => {
     expect(driver.client.unmap(0xe0000, 0x1000)?.error).toBe(0);
   });
 
-  it('addresses are refused that are not whole pages, are ours, or grant nothing', () => {
+  it('mappings are refused that are not whole pages, are at our addresses, grant nothing, or end behind the RAM', () => {
     const lab = new GuestIommuLab();
     const { client } = lab.boot(0);
     for (const [address, size, offset, flags] of [
@@ -198,9 +198,10 @@ describe("iommu:guest: the guest's own IOMMU drives our tables", () => {
       [IOVA, 0x1000, 0, 0],
       [2 ** 40, 0x1000, 0, 3],
       [2 ** 52, 0x1000, 0, 3],
+      [IOVA, 0x2000, GUEST_BYTES - 0x1000, 3],
     ] as const)
       expect(client.map(address, size, offset, flags)?.error).toBe(22);
-    expect(lab.live.guests[0]?.sessionFaults).toEqual({ 'bad-range': 6 });
+    expect(lab.live.guests[0]?.sessionFaults).toEqual({ 'bad-range': 7 });
     lab.live.checkInvariants();
   });
 

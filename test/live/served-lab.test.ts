@@ -1,4 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect as connectTo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -346,7 +347,98 @@ describe('serve --lab', () => {
   });
 });
 
+/** A request for a WebSocket as bytes, with what comes behind it in the same write. */
+function rawUpgrade(port: number, path: string, behind: Uint8Array = new Uint8Array(0)): Socket {
+  const socket = connectTo({ port, host: '127.0.0.1', allowHalfOpen: true });
+  socket.on('error', () => {});
+  const lines = [
+    `GET ${path} HTTP/1.1`,
+    `Host: 127.0.0.1:${port}`,
+    `Origin: http://127.0.0.1:${port}`,
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    `Sec-WebSocket-Key: ${Buffer.alloc(16, 7).toString('base64')}`,
+  ];
+  socket.write(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), behind]));
+  return socket;
+}
+
+/** What comes on a socket until its other side ends it. */
+async function read(socket: Socket): Promise<string> {
+  const pieces: Buffer[] = [];
+  socket.on('data', (piece: Buffer) => pieces.push(piece));
+  await new Promise((resolve) => socket.once('end', resolve));
+  return Buffer.concat(pieces).toString('latin1');
+}
+
+/** Nothing, when a connection is cut. */
+function gone(socket: Socket): Promise<string> {
+  return new Promise((resolve) => socket.once('close', () => resolve('')));
+}
+
+describe('the end of serve --lab', () => {
+  it('does not wait for one who is refused and keeps its half of the connection open', async () => {
+    const { lab: page, port } = await serve();
+    const refused = rawUpgrade(port, '/session?token=none');
+    expect(await read(refused)).toMatch(/^HTTP\/1\.1 403 /u);
+    await page.close();
+    refused.destroy();
+  });
+
+  it('does not wait for a page that neither answers nor ends, and tells it why (RFC 6455, 7.4.1: 1001)', async () => {
+    const { lab: page, port, token } = await serve();
+    const deaf = rawUpgrade(port, `/session?token=${token}`);
+    await until(() => page.pages === 1);
+    const told = read(deaf);
+    await page.close();
+    expect(Buffer.from(await told, 'latin1').subarray(-4)).toEqual(Buffer.of(0x88, 2, 0x03, 0xe9));
+    deaf.destroy();
+  });
+
+  it('keeps no connection of clients who are refused, send a byte more, and go', async () => {
+    const { port } = await serve();
+    const open = () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
+    const before = open();
+    const refused = Array.from({ length: 50 }, () => rawUpgrade(port, '/session', Buffer.of(1)));
+    await Promise.all(refused.map((socket) => read(socket)));
+    for (const socket of refused) socket.end(Buffer.of(2));
+    await until(() => open() <= before);
+  });
+
+  it('takes 64 who are refused and stay, and a page again when their time is over', async () => {
+    const { port, open } = await serve();
+    const refused = Array.from({ length: 80 }, () => rawUpgrade(port, '/session'));
+    const answers = await Promise.all(refused.map((socket) => Promise.race([read(socket), gone(socket)])));
+    expect(answers.filter((answer) => answer.startsWith('HTTP/1.1 403 '))).toHaveLength(64);
+    let page: WebSocketClient | number | undefined;
+    while (!(page instanceof WebSocketClient)) page = await open().catch(() => undefined);
+    for (const socket of refused) socket.destroy();
+  });
+});
+
 describe('the WebSocket of serve --lab', () => {
+  it('takes a message that comes in one write with the request', async () => {
+    const { lab: page, port, token } = await serve();
+    const socket = rawUpgrade(port, `/session?token=${token}`, clientFrame(0x81, Buffer.from('{}')));
+    let told = '';
+    socket.on('data', (piece: Buffer) => {
+      told += piece.toString('latin1');
+    });
+    await until(() => told.includes('kind is undefined, expected one '));
+    expect(told).toMatch(/^HTTP\/1\.1 101 /u);
+    socket.destroy();
+    await until(() => page.pages === 0);
+  });
+
+  it('ends at a frame without a mask that comes in one write with the request', async () => {
+    const { lab: page, port, token } = await serve();
+    const socket = rawUpgrade(port, `/session?token=${token}`, Buffer.of(0x81, 0x01, 0x41));
+    expect(Buffer.from(await read(socket), 'latin1').subarray(-4)).toEqual(Buffer.of(0x88, 2, 0x03, 0xea));
+    expect(page.pages).toBe(0);
+    socket.destroy();
+  });
+
   const opening = Buffer.from(JSON.stringify({ kind: 'open', version: 1, plans: [] }));
 
   it('puts a message in fragments together, also around a ping, which it answers (RFC 6455, 5.4)', async () => {

@@ -95,14 +95,40 @@ export class GuestSpace {
     this.#countMapped(outcome, ioPage, page, 1);
   }
 
-  /** Maps pages that follow each other, in large pages where both addresses are aligned for one. */
+  /**
+   * Maps pages that follow each other, in large pages where both addresses are aligned for one: all of them, or none when
+   * it throws.
+   * @throws ParameterError when the machine has no page left for a table
+   */
   mapRange(first: IoPageNumber, firstPage: PageNumber, pages: number, permissions: number): void {
     const granted = this.#granted(permissions);
-    this.#byUnit(first, firstPage, pages, (at, page, unit) => {
-      const pageBits = unit === LARGE_PAGES ? 21 : 12;
-      const outcome = this.address.tables.map(ioPageAddress(at), pageAddress(page), pageBits, granted);
-      this.#countMapped(outcome, at, page, unit);
-    });
+    let mapped = 0;
+    try {
+      this.#byUnit(first, firstPage, pages, (at, page, unit) => {
+        const pageBits = unit === LARGE_PAGES ? 21 : 12;
+        const outcome = this.address.tables.map(ioPageAddress(at), pageAddress(page), pageBits, granted);
+        this.#countMapped(outcome, at, page, unit);
+        mapped += unit;
+      });
+    } catch (error) {
+      // No device has made a request since, so no cache knows any of it.
+      this.clearRange(first, firstPage, mapped);
+      this.unpin(firstPage, mapped);
+      throw error;
+    }
+  }
+
+  /** Maps pages that follow each other, one by one: all of them, or none when it throws. @throws as `mapRange` */
+  mapEach(first: IoPageNumber, firstPage: PageNumber, pages: number, permissions: number): void {
+    let mapped = 0;
+    try {
+      for (; mapped < pages; mapped += 1)
+        this.map(ioPageAfter(first, mapped), pageAfter(firstPage, mapped), permissions);
+    } catch (error) {
+      for (let page = 0; page < mapped; page += 1) this.clear(ioPageAfter(first, page), 1);
+      this.unpin(firstPage, mapped);
+      throw error;
+    }
   }
 
   /** Takes pages that `map` mapped out of the tables. Caches may still know them, so pages stay pinned until `unpin`. */
@@ -167,8 +193,12 @@ export class GuestSpace {
     const pages = bytes / PAGE_BYTES;
     const first = this.address.iovas.allocate(pages);
     if (first < 0) throw new InvariantViolation('no I/O virtual address left for rings');
-    for (let page = 0; page < pages; page += 1)
-      this.map(ioPageAfter(first, page), pageAfter(firstPage, page), READ_WRITE);
+    try {
+      this.mapEach(first, firstPage, pages, READ_WRITE);
+    } catch (error) {
+      this.address.iovas.free(first, pages);
+      throw error;
+    }
     this.#rings = { first, firstPage, pages };
     this.announce();
     return deviceAddress(ioPageAddress(first));

@@ -77,6 +77,8 @@ export interface IommuDriver {
   readonly features: UnitFeatures;
   /** Faults that were read from the log: the first thousand. */
   readonly faults: readonly IommuFault[];
+  /** Table pages that were given back, and are used before any other. */
+  readonly spareTablePages: number;
   /** Empty tables for a new domain. @throws RangeError when the machine has no page left. */
   createTables(): RadixTable;
   /** The requester's accesses go through these tables from now on. */

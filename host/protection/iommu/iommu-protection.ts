@@ -116,14 +116,16 @@ export class IommuProtection implements Protection {
     const parts = this.#parts;
     const address = this.#addressSpace();
     const space = new GuestSpace(parts, this.driver, domain, address);
-    const strategy = this.#strategy.make(space);
+    let strategy: MappingStrategy | undefined;
     try {
+      const made = this.#strategy.make(space);
+      strategy = made;
       const port = new ContextPort({
         parts,
         domain,
         options,
-        transmitGate: strategy.transmit,
-        receiveGate: strategy.receive,
+        transmitGate: made.transmit,
+        receiveGate: made.receive,
         hypervisorRings: this.#strategy.hypervisorRings,
         eligible: (context) => !this.#leaving.has(context),
         guestTranslates: this.handOver === 'write',
@@ -132,13 +134,13 @@ export class IommuProtection implements Protection {
             ? deviceAddress(ioVirtualAddress(options.ownRings))
             : space.mapRings(physical, bytes),
       });
-      const entry = { port, space, strategy };
+      const entry = { port, space, strategy: made };
       this.#open.set(port.context, entry);
       if (this.#shared === undefined) {
         this.driver.attach(this.#requesterOf(port.context), address.domainId, address.tables);
       }
       this.#admit(this.#requesterOf(port.context));
-      strategy.opened(port);
+      made.opened(port);
       return entry;
     } catch (error) {
       this.#abandon(space, strategy);
@@ -195,9 +197,9 @@ export class IommuProtection implements Protection {
 
   /** Tables of its own for a port, or those of the whole card if the unit cannot tell its contexts apart. */
   #addressSpace(): AddressSpace {
-    if (!this.#oneRequesterId) return new AddressSpace(this.driver, this.#domains.take());
+    if (!this.#oneRequesterId) return this.#newAddressSpace();
     if (this.#shared === undefined) {
-      this.#shared = new AddressSpace(this.driver, this.#domains.take());
+      this.#shared = this.#newAddressSpace();
       this.driver.attach(
         requesterId(this.#parts.nic.parameters.requesterBase),
         this.#shared.domainId,
@@ -205,6 +207,16 @@ export class IommuProtection implements Protection {
       );
     }
     return this.#shared;
+  }
+
+  #newAddressSpace(): AddressSpace {
+    const domainId = this.#domains.take();
+    try {
+      return new AddressSpace(this.driver, domainId);
+    } catch (error) {
+      this.#domains.giveBack(domainId);
+      throw error;
+    }
   }
 
   #requesterOf(context: ContextId): RequesterId {
@@ -273,14 +285,17 @@ export class IommuProtection implements Protection {
     else this.driver.invalidateDomain(domainId, done);
   }
 
-  /** A port that was not opened after all: no device has ever been attached to what was set up for it. */
-  #abandon(space: GuestSpace, strategy: MappingStrategy): void {
+  /**
+   * A port that was not opened after all: no device has ever been attached to what was set up for it.
+   * @param strategy undefined when it could not be made
+   */
+  #abandon(space: GuestSpace, strategy: MappingStrategy | undefined): void {
     for (const [context, entry] of this.#open) {
       if (entry.space !== space) continue;
       this.#parts.hypervisor.revokeContext(context);
       return;
     }
-    strategy.closed();
+    strategy?.closed();
     space.unmapRings();
     if (this.#shared === undefined) this.#release(space);
     else this.driver.invalidateDomain(space.address.domainId, () => this.#release(space));

@@ -17,9 +17,16 @@ export class TablePages implements PageAllocator {
     return this.#used;
   }
 
+  /** Pages that were given back, and are taken before any of the machine's. */
+  get spare(): number {
+    return this.#free.length;
+  }
+
+  /** @throws ParameterError when the machine has no page left. */
   allocate(): HostPhysicalAddress {
+    const page = this.#free.pop() ?? this.#hypervisor.allocateOwn('io-table', PAGE_BYTES);
     this.#used += 1;
-    return this.#free.pop() ?? this.#hypervisor.allocateOwn('io-table', PAGE_BYTES);
+    return page;
   }
 
   release(address: HostPhysicalAddress): void {

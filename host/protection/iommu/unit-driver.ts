@@ -138,6 +138,10 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     return this.gate.denied;
   }
 
+  get spareTablePages(): number {
+    return this.tablePages.spare;
+  }
+
   createTables(): RadixTable {
     return this.operations.createTables();
   }

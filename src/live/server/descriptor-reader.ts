@@ -59,15 +59,22 @@ export class DescriptorReader {
         closeSync(this.#wake);
         return;
       }
+      const failures: unknown[] = [];
       for (const socket of ready) {
-        const taker = asked.get(socket);
-        if (taker !== undefined) this.#take(socket, taker);
+        try {
+          this.#take(socket, asked.get(socket));
+        } catch (error) {
+          // One guest's trouble: the others are read all the same, now and from now on.
+          failures.push(error);
+        }
       }
       if (!this.#waiting) this.#wait();
+      if (failures.length > 0) throw failures[0];
     });
   }
 
-  #take(socket: number, taker: Taker): void {
+  #take(socket: number, taker: Taker | undefined): void {
+    if (taker === undefined) return;
     for (let piece = 0; piece < MOST_AT_ONCE && this.#watched.get(socket) === taker; piece += 1) {
       const arrival = this.#calls.receive(socket);
       if (arrival.kind === 'nothing') return;

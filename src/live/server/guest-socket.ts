@@ -3,20 +3,36 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { ClientConnection } from '../vfio-user/session.js';
 import type { DescriptorReader } from './descriptor-reader.js';
+import { limitEnd } from './limit-end.js';
 import { closePrivately, listenPrivately } from './private-socket.js';
 
 /** Bytes that may wait to be read by a virtual machine; a client that leaves more is dropped. */
 export const MOST_UNSENT_BYTES = 2 ** 20;
 
+/** Dropped clients that may still have something to read: with one more, the first of them is cut. */
+const MOST_LEAVING = 4;
+
 /** What comes from a guest's socket. */
 export interface SocketClient {
   /** A virtual machine has connected. False to turn it away. */
   attached(connection: ClientConnection): boolean;
-  /** @param descriptors that came along, where they are read */
-  received(bytes: Uint8Array, descriptors: readonly number[]): void;
+  /**
+   * @param descriptors that came along, where they are read
+   * @returns whether some of it waits for the client's next turn: nothing more is read of it before.
+   */
+  received(bytes: Uint8Array, descriptors: readonly number[]): boolean;
+  /** It is the client's turn again. @returns whether there must be another one. */
+  nextTurn(): boolean;
   detached(): void;
   /** Too much waits to be read. */
   slow(): void;
+}
+
+/** How a socket is read. */
+interface Reading {
+  pause(): void;
+  /** Reads on, if it does not. */
+  resume(): void;
 }
 
 /** The socket that the virtual machine of one guest connects to. Only its owner may. */
@@ -26,6 +42,8 @@ export class GuestSocket {
   readonly #server: Server;
   readonly #reader: DescriptorReader | undefined;
   #current: Socket | undefined;
+  // Dropped, and sent what waits for them. They may never read it.
+  readonly #leaving = new Set<Socket>();
 
   /** @param reader reads instead of Node, which would drop the descriptors that come with bytes. */
   constructor(path: string, client: SocketClient, reader?: DescriptorReader) {
@@ -49,6 +67,7 @@ export class GuestSocket {
   close(): void {
     closePrivately(this.#server, this.path);
     this.#current?.destroy();
+    for (const socket of this.#leaving) socket.destroy();
   }
 
   #accept(socket: Socket): void {
@@ -62,7 +81,7 @@ export class GuestSocket {
       },
       close: () => {
         if (this.#current === socket) this.#current = undefined;
-        socket.destroySoon();
+        this.#leave(socket);
       },
     };
     if (!this.#client.attached(connection)) {
@@ -70,13 +89,23 @@ export class GuestSocket {
       return;
     }
     this.#current = socket;
-    this.#read(socket, (bytes, descriptors) => {
-      if (this.#current !== socket) return;
+    const act = (turn: () => boolean) => {
+      if (this.#current !== socket || socket.destroyed) return;
       socket.cork();
-      this.#client.received(bytes, descriptors);
+      const waits = turn();
       socket.uncork();
       this.checkUnsent();
-    });
+      if (!waits) {
+        reading.resume();
+        return;
+      }
+      reading.pause();
+      // Other sockets and timers get their turn first.
+      setImmediate(act, () => this.#client.nextTurn());
+    };
+    const reading = this.#read(socket, (bytes, descriptors) =>
+      act(() => this.#client.received(bytes, descriptors)),
+    );
     socket.on('close', () => {
       if (this.#current !== socket) return;
       this.#current = undefined;
@@ -84,21 +113,48 @@ export class GuestSocket {
     });
   }
 
-  #read(socket: Socket, received: (bytes: Uint8Array, descriptors: readonly number[]) => void): void {
+  /** Sends what waits for a client that is dropped, for so long as it reads. */
+  #leave(socket: Socket): void {
+    if (socket.destroyed) return;
+    this.#leaving.add(socket);
+    socket.once('close', () => this.#leaving.delete(socket));
+    const [first] = this.#leaving;
+    if (this.#leaving.size > MOST_LEAVING && first !== undefined) {
+      this.#leaving.delete(first);
+      first.destroy();
+    }
+    limitEnd(socket);
+    socket.destroySoon();
+  }
+
+  #read(socket: Socket, received: (bytes: Uint8Array, descriptors: readonly number[]) => void): Reading {
     const reader = this.#reader;
     if (reader === undefined) {
       // A Buffer's slice is a view where that of its base class is a copy: past here there are only the latter.
       socket.on('data', (bytes: Buffer) =>
         received(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), []),
       );
-      return;
+      return { pause: () => void socket.pause(), resume: () => void socket.resume() };
     }
-    const unwatch = reader.watch(descriptorOf(socket), (arrival) => {
-      if (arrival.kind === 'end') socket.destroy();
-      else if (this.#current === socket) received(arrival.bytes, arrival.descriptors);
-      else for (const descriptor of arrival.descriptors) closeSync(descriptor);
-    });
-    socket.once('close', unwatch);
+    const number = descriptorOf(socket);
+    let unwatch: (() => void) | undefined;
+    const reading: Reading = {
+      pause: () => {
+        unwatch?.();
+        unwatch = undefined;
+      },
+      resume: () => {
+        unwatch ??= reader.watch(number, (arrival) => {
+          if (arrival.kind === 'end') socket.destroy();
+          else if (this.#current === socket && !socket.destroyed)
+            received(arrival.bytes, arrival.descriptors);
+          else for (const descriptor of arrival.descriptors) closeSync(descriptor);
+        });
+      },
+    };
+    reading.resume();
+    socket.once('close', reading.pause);
+    return reading;
   }
 
   /** Drops a client that does not read. */

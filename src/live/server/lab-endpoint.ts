@@ -6,6 +6,7 @@ import { reportText } from '../../lab/report-text.js';
 import { LiveLabSession } from '../lab/live-lab-session.js';
 import { servedRequest } from '../lab/served-request.js';
 import type { ServedSession } from '../lab/served-session.js';
+import { limitEnd } from './limit-end.js';
 import { isLoopbackHost } from './loopback-host.js';
 import { acceptOf, CLOSE_CODES, WebSocketConnection } from './web-socket.js';
 
@@ -13,6 +14,8 @@ import { acceptOf, CLOSE_CODES, WebSocketConnection } from './web-socket.js';
 const LAB_ENDPOINT = '/session';
 /** Pages that may watch at once. */
 const MOST_PAGES = 4;
+/** Connections that may be open at once, with those that are refused and have not ended. */
+const MOST_SOCKETS = 64;
 /** Between two states of a page, ms: what the eye and a plot want, and the session hardly notices. */
 const STATE_MS = 50;
 const TOKEN_BYTES = 24;
@@ -33,7 +36,9 @@ export class LabEndpoint {
   readonly #served: ServedSession;
   readonly #failed: (error: unknown) => void;
   readonly #pages = new Set<Page>();
+  readonly #sockets = new Set<Duplex>();
   #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   /** @param failed told of what breaks while a page is served: something of ours */
   constructor(served: ServedSession, failed: (error: unknown) => void) {
@@ -49,10 +54,19 @@ export class LabEndpoint {
   /** A browser asks for a WebSocket. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
     socket.on('error', () => {});
+    if (this.#isClosed || this.#sockets.size >= MOST_SOCKETS) {
+      socket.destroy();
+      return;
+    }
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
     const refusal = this.#refusal(request);
     const accept = acceptOf(request);
     if (refusal !== undefined || accept === undefined) {
       const [status, text] = refusal ?? ['400 Bad Request', 'no WebSocket of version 13\n'];
+      // Read to its end, which no one would see otherwise: a server's connections stay half open.
+      socket.resume();
+      limitEnd(socket);
       socket.end(
         `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n${text}`,
       );
@@ -61,9 +75,12 @@ export class LabEndpoint {
     this.#open(socket, head, accept);
   }
 
+  /** Tells pages that the session ends. No connection outlasts the moment that they have to answer. */
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#timer);
     for (const { connection } of [...this.#pages]) connection.close(CLOSE_CODES.leaving);
+    for (const socket of this.#sockets) limitEnd(socket);
   }
 
   /** Why a page may not watch: the status line, and a line of text. */
@@ -83,20 +100,23 @@ export class LabEndpoint {
 
   #open(socket: Duplex, head: Uint8Array, accept: string): void {
     const session = new LiveLabSession(this.#served, (report) => connection.send(reportText(report)));
-    const connection: WebSocketConnection = new WebSocketConnection(socket, head, accept, {
+    const connection: WebSocketConnection = new WebSocketConnection(socket, {
       message: (text) => this.#guarded(() => this.#request(session, text)),
-      closed: () => {
-        session.close();
-        this.#pages.delete(page);
-        if (this.#pages.size === 0) {
-          clearInterval(this.#timer);
-          this.#timer = undefined;
-        }
-      },
+      closed: () => this.#guarded(() => this.#gone(page)),
     });
     const page: Page = { session, connection };
     this.#pages.add(page);
     this.#timer ??= setInterval(() => this.#tell(), STATE_MS);
+    connection.start(accept, head);
+  }
+
+  #gone(page: Page): void {
+    this.#pages.delete(page);
+    if (this.#pages.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
+    page.session.close();
   }
 
   #request(session: LiveLabSession, text: string): void {

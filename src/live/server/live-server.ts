@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { FaultPolicy } from '../../../host/hypervisor/fault-log.js';
@@ -21,6 +21,8 @@ import { guestCommand, uplinkCommand } from './qemu-command.js';
 import { folderPrefix, makeRamFolder } from './ram-folder.js';
 import { Uplink } from './uplink.js';
 import { WallClock } from './wall-clock.js';
+
+const NOTHING = new Uint8Array(0);
 
 /** What `serve` is told. */
 export interface ServerOptions {
@@ -247,11 +249,13 @@ export class LiveServer implements ServedSession {
       this.#endCapture();
       return undefined;
     }
-    this.#captures += 1;
+    const number = this.#captures + 1;
     const path = capture ?? 'serve.pcapng';
-    const numbered = this.#captures === 1 ? path : path.replace(/(\.[^./]*)?$/u, `.${this.#captures}$1`);
+    const numbered = number === 1 ? path : path.replace(/(\.[^./]*)?$/u, `.${number}$1`);
     refuseForeignFiles([numbered], force);
     this.#capture = new LiveCapture(numbered, this.machine, snapBytes);
+    // Counted when it is written: one that is refused may be tried again under the same name.
+    this.#captures = number;
     return numbered;
   }
 
@@ -289,7 +293,7 @@ export class LiveServer implements ServedSession {
   }
 
   #closeSockets(): void {
-    this.#descriptors?.reader.close();
+    this.#descriptors?.close();
     for (const socket of this.#sockets) socket.close();
     this.#uplink.close();
   }
@@ -300,9 +304,12 @@ export class LiveServer implements ServedSession {
     const client: SocketClient = {
       attached: (connection) => {
         let taken = false;
+        let away = 'a second virtual machine was turned away';
         this.#input(() => {
           const guest = this.machine.guests[index];
           // One that is turned away changes nothing, and is no input.
+          if (guest?.domain.state === 'killed')
+            away = 'a virtual machine was turned away: the guest was killed';
           if (guest?.session !== undefined || guest?.domain.state === 'killed') return;
           this.#recorder?.attach(index);
           taken = this.machine.attach(index, {
@@ -314,11 +321,15 @@ export class LiveServer implements ServedSession {
             ...(descriptors === undefined ? {} : { descriptors }),
           });
         });
-        log(taken ? `${name}: attached` : `${name}: a second virtual machine was turned away`);
+        log(taken ? `${name}: attached` : `${name}: ${away}`);
         return taken;
       },
-      received: (bytes, numbers) =>
+      received: (bytes, numbers) => {
+        let isTaken = false;
         this.#input(() => {
+          // Its time may have run out just before these came.
+          if (this.machine.guests[index]?.session === undefined) return;
+          isTaken = true;
           const came = descriptors?.take(numbers) ?? [];
           if (came.length > 0)
             this.#recorder?.descriptors(
@@ -327,7 +338,18 @@ export class LiveServer implements ServedSession {
             );
           this.#recorder?.receive(index, bytes);
           this.machine.receive(index, bytes, came);
-        }),
+        });
+        if (!isTaken) for (const descriptor of numbers) closeSync(descriptor);
+        return this.#hasMore(index);
+      },
+      nextTurn: () => {
+        this.#input(() => {
+          if (!this.#hasMore(index)) return;
+          this.#recorder?.receive(index, NOTHING);
+          this.machine.receive(index, NOTHING);
+        });
+        return this.#hasMore(index);
+      },
       detached: () => {
         this.#input(() => {
           this.#recorder?.detach(index);
@@ -345,6 +367,12 @@ export class LiveServer implements ServedSession {
     this.#sockets.push(
       new GuestSocket(join(this.#socketFolder, `${name}.sock`), client, this.#descriptors?.reader),
     );
+  }
+
+  /** Whether a guest has sent more than was done in its turn. */
+  #hasMore(index: number): boolean {
+    const session = this.machine.guests[index]?.session;
+    return !this.#stopped && session !== undefined && session.waitingMessages > 0;
   }
 
   /** Hands something to the machine at this moment, and lets it act on it. */

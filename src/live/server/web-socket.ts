@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { present } from '../../../scheduler/present.js';
-import { joined } from '../joined.js';
+import { limitEnd } from './limit-end.js';
 
 /** What both sides hash with the client's key to show that they mean a WebSocket (RFC 6455, 1.3). */
 const ACCEPT_KEY = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -29,8 +29,12 @@ export const CLOSE_CODES = {
 /** Longest message that is taken, bytes: a request of a page has a few hundred. */
 const MOST_MESSAGE_BYTES = 65_536;
 
-/** Bytes that may wait to be read by the other side; a connection on which more wait is cut. */
-const MOST_UNSENT_BYTES = 4 * 2 ** 20;
+/** Longest header of a frame, bytes: two, eight of length, four of mask. */
+const MOST_HEADER_BYTES = 14;
+const MASK_BYTES = 4;
+
+/** Bytes that may wait to be read by a page: several states. A connection on which more wait is cut. */
+const MOST_UNSENT_PAGE_BYTES = 4 * 2 ** 20;
 
 /** The header of an answer that begins a WebSocket, or undefined when the request asks for none (RFC 6455, 4.2). */
 export function acceptOf({ method, headers }: IncomingMessage): string | undefined {
@@ -57,14 +61,28 @@ export interface WebSocketEvents {
 export class WebSocketConnection {
   readonly #socket: Duplex;
   readonly #events: WebSocketEvents;
-  #rest: Uint8Array = new Uint8Array(0);
-  #message: Uint8Array | undefined;
+  // The frame that has begun, as far as it is asked for: each byte is copied once, however small frames and pieces are.
+  readonly #frame = new Uint8Array(MOST_HEADER_BYTES + MOST_MESSAGE_BYTES);
+  #frameBytes = 0;
+  #wantedBytes = 2;
+  // The message whose parts come.
+  readonly #message = new Uint8Array(MOST_MESSAGE_BYTES);
+  #messageBytes = 0;
+  #hasBegun = false;
   #isClosed = false;
 
-  /** @param head bytes that came behind the request */
-  constructor(socket: Duplex, head: Uint8Array, accept: string, events: WebSocketEvents) {
+  constructor(socket: Duplex, events: WebSocketEvents) {
     this.#socket = socket;
     this.#events = events;
+  }
+
+  /**
+   * Begins: from here on events come, and may come at once.
+   * @param accept what the answer is made of
+   * @param head bytes that came behind the request
+   */
+  start(accept: string, head: Uint8Array): void {
+    const socket = this.#socket;
     socket.on('error', () => this.#end());
     // A server's connections stay half open unless told otherwise.
     for (const gone of ['end', 'close']) socket.on(gone, () => this.#end());
@@ -90,6 +108,7 @@ export class WebSocketConnection {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#socket.end();
+    limitEnd(this.#socket);
     this.#events.closed();
   }
 
@@ -103,81 +122,93 @@ export class WebSocketConnection {
     else if (header.length === 10) view.setBigUint64(2, BigInt(length));
     this.#socket.write(header);
     this.#socket.write(payload);
-    if (this.#socket.writableLength > MOST_UNSENT_BYTES) this.#socket.destroy();
+    if (this.#socket.writableLength > MOST_UNSENT_PAGE_BYTES) this.#socket.destroy();
   }
 
   #take(bytes: Uint8Array): void {
-    if (this.#isClosed) return;
-    // A Buffer's slice is a view where that of its base class is a copy: past here there are only the latter.
-    const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-    this.#rest = joined(this.#rest, plain);
-    while (!this.#isClosed) {
-      const taken = this.#takeFrame(this.#rest);
-      if (taken === 0) break;
-      this.#rest = this.#rest.slice(taken);
+    let at = 0;
+    while (!this.#isClosed && at < bytes.length) {
+      const taken = Math.min(this.#wantedBytes - this.#frameBytes, bytes.length - at);
+      this.#frame.set(bytes.subarray(at, at + taken), this.#frameBytes);
+      this.#frameBytes += taken;
+      at += taken;
+      if (this.#frameBytes === this.#wantedBytes) this.#advance();
     }
   }
 
-  /** Takes a frame from the start of `bytes`. Returns how long it was; 0 while it is not all there. */
-  #takeFrame(bytes: Uint8Array): number {
-    const [first, second] = bytes;
-    if (first === undefined || second === undefined) return 0;
-    const opcode = first & 0x0f;
-    if ((first & RESERVED) !== 0 || (second & MASKED) === 0) return this.#refuse(CLOSE_CODES.protocol);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  /** As much of a frame is there as was asked for: more is, or it is whole. */
+  #advance(): void {
+    const first = present(this.#frame[0]);
+    const second = present(this.#frame[1]);
     const short = second & 0x7f;
-    const at = short <= SHORT_LENGTH ? 2 : short === LENGTH_16 ? 4 : 10;
-    if (bytes.length < at + 4) return 0;
-    const length = at === 2 ? short : at === 4 ? view.getUint16(2) : Number(view.getBigUint64(2));
-    const isControl = opcode >= OPCODES.close;
-    if (isControl && (length > SHORT_LENGTH || (first & FIN) === 0))
-      return this.#refuse(CLOSE_CODES.protocol);
-    const begun = this.#message === undefined ? 0 : this.#message.length;
-    if (length + begun > MOST_MESSAGE_BYTES) return this.#refuse(CLOSE_CODES.tooLong);
-    const end = at + 4 + length;
-    if (bytes.length < end) return 0;
-    const mask = bytes.subarray(at, at + 4);
-    const payload = bytes.slice(at + 4, end).map((byte, index) => byte ^ present(mask[index & 3]));
-    if (isControl) this.#control(opcode, payload);
-    else this.#part(opcode, payload, (first & FIN) !== 0);
-    return end;
+    const header = MASK_BYTES + (short <= SHORT_LENGTH ? 2 : short === LENGTH_16 ? 4 : 10);
+    if (this.#frameBytes < header) {
+      if ((first & RESERVED) !== 0 || (second & MASKED) === 0) this.close(CLOSE_CODES.protocol);
+      this.#wantedBytes = header;
+      return;
+    }
+    if (this.#frameBytes === header) {
+      const length = this.#lengthOf(short);
+      const isControl = (first & 0x0f) >= OPCODES.close;
+      if (isControl && (length > SHORT_LENGTH || (first & FIN) === 0)) this.close(CLOSE_CODES.protocol);
+      else if (!isControl && length + this.#messageBytes > MOST_MESSAGE_BYTES)
+        this.close(CLOSE_CODES.tooLong);
+      if (this.#isClosed) return;
+      this.#wantedBytes = header + length;
+      if (length > 0) return;
+    }
+    const payload = this.#frame.subarray(header, this.#frameBytes);
+    const mask = this.#frame.subarray(header - MASK_BYTES, header);
+    for (let at = 0; at < payload.length; at += 1) payload[at] = present(payload[at]) ^ present(mask[at & 3]);
+    this.#frameBytes = 0;
+    this.#wantedBytes = 2;
+    this.#act(first & 0x0f, payload, (first & FIN) !== 0);
   }
 
-  #control(opcode: number, payload: Uint8Array): void {
-    if (opcode === OPCODES.ping) this.#write(OPCODES.pong, payload);
+  /** Bytes that the header of the frame says it carries. */
+  #lengthOf(short: number): number {
+    const view = new DataView(this.#frame.buffer);
+    if (short <= SHORT_LENGTH) return short;
+    return short === LENGTH_16 ? view.getUint16(2) : Number(view.getBigUint64(2));
+  }
+
+  /** A whole frame; its payload is borrowed. */
+  #act(opcode: number, payload: Uint8Array, isLast: boolean): void {
+    if (opcode < OPCODES.close) this.#part(opcode, payload, isLast);
+    else if (opcode === OPCODES.ping) this.#write(OPCODES.pong, payload.slice());
     else if (opcode === OPCODES.close) {
       // The code comes back as it was given; one that gave none gets none.
       this.#write(OPCODES.close, payload.slice(0, 2));
       this.#end();
-    } else if (opcode !== OPCODES.pong) this.#refuse(CLOSE_CODES.protocol);
+    } else if (opcode !== OPCODES.pong) this.close(CLOSE_CODES.protocol);
   }
 
   /** A message, or a part of one. */
   #part(opcode: number, payload: Uint8Array, isLast: boolean): void {
-    const before = this.#message;
     if (opcode === OPCODES.binary) {
-      this.#refuse(CLOSE_CODES.notText);
+      this.close(CLOSE_CODES.notText);
       return;
     }
-    if ((opcode === OPCODES.text) !== (before === undefined) || opcode > OPCODES.text) {
-      this.#refuse(CLOSE_CODES.protocol);
+    if ((opcode === OPCODES.text) === this.#hasBegun || opcode > OPCODES.text) {
+      this.close(CLOSE_CODES.protocol);
       return;
     }
-    const message = before === undefined ? payload : joined(before, payload);
-    this.#message = isLast ? undefined : message;
-    if (!isLast) return;
+    this.#message.set(payload, this.#messageBytes);
+    this.#messageBytes += payload.length;
+    this.#hasBegun = !isLast;
+    if (isLast) this.#finish();
+  }
+
+  #finish(): void {
+    const message = this.#message.subarray(0, this.#messageBytes);
+    this.#messageBytes = 0;
     let text: string;
     try {
       text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(message);
     } catch {
-      this.#refuse(CLOSE_CODES.notUtf8);
+      this.close(CLOSE_CODES.notUtf8);
       return;
     }
     this.#events.message(text);
-  }
-
-  #refuse(code: number): 0 {
-    this.close(code);
-    return 0;
   }
 }

@@ -48,6 +48,8 @@ export interface MemoryClient {
   mapped(range: MappedRange): boolean;
   /** Ranges are to go; `done` is called when nothing of the device reaches them any more. */
   unmapped(ranges: readonly MappedRange[], done: () => void): void;
+  /** Pages that it has mapped and unmapped so far, if each of them takes time of ours. */
+  readonly changedPages: number;
 }
 
 /** What a session is made of. */
@@ -84,11 +86,19 @@ const MAX_ACCESS_BYTES = 4096;
 const MSIX = INTERRUPT_KINDS.indexOf('msix');
 /** Descriptors that are kept for a message that has not come whole; as many as a message may have is said in VERSION. */
 const MOST_HELD = 8;
+/** Pages that a client may have mapped and unmapped before the others get their turn: its next message waits. */
+export const PAGES_A_TURN = 16_384;
 const TABLE_REQUEST_ID = 0xbeef;
 const MAX_VERSION_BYTES = 4096;
 
 /** What the server says of itself; one transfer is never larger than an access. */
 const CAPABILITIES = '{"capabilities":{"max_msg_fds":8,"max_data_xfer_size":65536,"migration":{}}}\0';
+
+/** A message that waits for the client's next turn. */
+interface WaitingMessage {
+  readonly bytes: Uint8Array;
+  readonly descriptors: readonly ReceivedDescriptor[];
+}
 
 /** The guest is gone, or said what no client says. */
 type SessionState = 'greeting' | 'ready' | 'closed';
@@ -106,6 +116,9 @@ export class VfioUserSession {
   // Descriptors of a message that has not come whole, and those that came last.
   readonly #held: ReceivedDescriptor[] = [];
   #arrived: readonly ReceivedDescriptor[] = [];
+  // Whole messages beyond what the client may have done in one turn.
+  readonly #waiting: WaitingMessage[] = [];
+  #turnEnds = 0;
   #state: SessionState = 'greeting';
   #messages = 0;
   #patience: EventHandle | undefined;
@@ -116,7 +129,9 @@ export class VfioUserSession {
     const descriptors = this.#held.splice(0);
     if (ends) descriptors.push(...this.#arrived);
     if (ends) this.#arrived = [];
-    this.#take(bytes, descriptors);
+    if (this.#waiting.length > 0 || this.#turnIsOver())
+      this.#waiting.push({ bytes: bytes.slice(), descriptors });
+    else this.#take(bytes, descriptors);
   };
 
   constructor(plan: SessionPlan) {
@@ -138,6 +153,14 @@ export class VfioUserSession {
     return this.#messages;
   }
 
+  /**
+   * Whole messages that wait for the client's next turn, which is the next call of `receive`, with bytes or without. As
+   * long as there are any, nothing more should be read of it.
+   */
+  get waitingMessages(): number {
+    return this.#waiting.length;
+  }
+
   /** Bytes of a message that has not come whole. */
   get unfinishedBytes(): number {
     return this.#stream.unfinishedBytes;
@@ -149,9 +172,11 @@ export class VfioUserSession {
       this.#release(descriptors);
       return;
     }
-    this.#arrived = descriptors;
     const begun = this.#stream.unfinishedBytes > 0;
     const before = this.#messages;
+    this.#turnEnds = this.#plan.memory.changedPages + PAGES_A_TURN;
+    this.#takeWaiting();
+    this.#arrived = descriptors;
     const sane = this.#stream.push(bytes, this.#onMessage);
     this.#held.push(...this.#arrived);
     this.#arrived = [];
@@ -160,7 +185,7 @@ export class VfioUserSession {
     if (!sane) this.fail('message-size');
     if (this.state === 'closed' || this.#state === 'greeting') return;
     // The clock runs for a message from its first byte; every message that comes whole starts it anew.
-    if (this.#stream.unfinishedBytes === 0) this.#stopPatience();
+    if (this.#stream.unfinishedBytes === 0 || this.#waiting.length > 0) this.#stopPatience();
     else if (!begun || this.#messages !== before) this.#startPatience();
   }
 
@@ -210,10 +235,23 @@ export class VfioUserSession {
     this.ranges.clear();
     this.#signals?.clear();
     this.#release(this.#held.splice(0));
+    for (const { descriptors } of this.#waiting.splice(0)) this.#release(descriptors);
   }
 
   checkInvariants(): void {
     this.ranges.checkInvariants();
+  }
+
+  #turnIsOver(): boolean {
+    return this.#plan.memory.changedPages >= this.#turnEnds;
+  }
+
+  #takeWaiting(): void {
+    while (!this.#turnIsOver()) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#take(next.bytes, next.descriptors);
+    }
   }
 
   #take(bytes: Uint8Array, descriptors: readonly ReceivedDescriptor[]): void {

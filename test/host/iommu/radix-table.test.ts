@@ -54,6 +54,38 @@ describe('what a table takes', () => {
     expect(size(4)).toBe('mapped');
   });
 
+  it.each([2, 11, 52, 57])(
+    'six levels of AMD-Vi have no page of 2^%d bytes: sizes are 2^12 to 2^51',
+    (bits) => {
+      const table = createPageTable(new SparseMemory(), new CountingPages(), 6);
+      expect(() => table.map(ioVirtualAddress(0), hostPhysicalAddress(0), bits, READ)).toThrow(
+        `page of 2^${bits} bytes: no such size here`,
+      );
+      for (const good of [12, 51])
+        expect(
+          createPageTable(new SparseMemory(), new CountingPages(), 6).map(
+            ioVirtualAddress(0),
+            hostPhysicalAddress(0),
+            good,
+            READ,
+          ),
+        ).toBe('mapped');
+    },
+  );
+
+  it('finds nothing outside of its space', () => {
+    const { map, find } = machine();
+    for (const iova of [0, 2 ** 39 - 4096]) map(iova, 0x5000);
+    for (const outside of [2 ** 39, 2 ** 40 - 4096, -4096, -(2 ** 39)]) expect(find(outside)).toBeUndefined();
+    expect([find(0)?.physical, find(2 ** 39 - 1)?.physical]).toEqual([0x5000, 0x5000]);
+  });
+
+  it('cannot be without a page for its root', () => {
+    expect(() => createSecondLevelTable(new SparseMemory(), new CountingPages(0, 0), 3)).toThrow(
+      'no page for the top table',
+    );
+  });
+
   it.each([
     ['nothing', 0, 0],
     ['less than nothing', 8192, -4096],
@@ -62,6 +94,24 @@ describe('what a table takes', () => {
     ['beyond the space', 2 ** 39 - 4096, 8192],
   ])('refuses to unmap %s', (_what, iova, bytes) => {
     expect(() => machine().unmap(iova, bytes)).toThrow(`range of ${bytes} bytes at ${iova}`);
+  });
+});
+
+describe('a page that becomes a table', () => {
+  it('begins empty, whatever it held, and the page behind it is left as it is', () => {
+    const memory = new SparseMemory();
+    const first = 0x10_0000;
+    // Root, two tables below it, and the page that would be next.
+    const behind = first + 3 * 4096;
+    for (let at = first; at < behind + 4096; at += 4) memory.writeU32(hostPhysicalAddress(at), 0xffff_ffff);
+    const table = createSecondLevelTable(memory, new CountingPages(first), 3);
+    expect(table.map(ioVirtualAddress(0), hostPhysicalAddress(0x5000), 12, READ)).toBe('mapped');
+    expect(table.tableAddresses()).toEqual([first, first + 4096, first + 2 * 4096]);
+    let filled = 0;
+    for (let at = first; at < behind; at += 8) if (memory.readU32(hostPhysicalAddress(at)) !== 0) filled += 1;
+    expect(filled, 'an entry on each level').toBe(3);
+    for (let at = behind; at < behind + 4096; at += 4)
+      expect(memory.readU32(hostPhysicalAddress(at))).toBe(0xffff_ffff);
   });
 });
 

@@ -3,7 +3,7 @@ import { BufferBatch, type GuestPort, type PortOptions } from '../../../host/pro
 import type { Protection, ProtectionPlan } from '../../../host/protection/protection.js';
 import { guestPhysicalAddress, hostPhysicalAddress } from '../../../nic/addresses.js';
 import { FLAG_DONE, FLAG_END_OF_PACKET } from '../../../nic/descriptor.js';
-import type { WirePort } from '../../../nic/host-port.js';
+import type { NicInstruments, WirePort } from '../../../nic/host-port.js';
 import type { NicParameters } from '../../../nic/parameters.js';
 import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
@@ -27,20 +27,23 @@ export const PORT: PortOptions = {
 export interface SentFrame {
   readonly bytes: Uint8Array;
   readonly context: number;
+  /** Its last descriptor, or its last request where a driver domain is between. */
+  readonly index: number;
 }
 
 /** A cable that keeps what comes out. */
 export class WireTap implements WirePort {
   readonly frames: SentFrame[] = [];
 
-  transmitted(bytes: Uint8Array, offset: number, length: number, context: number): void {
-    this.frames.push({ bytes: bytes.slice(offset, offset + length), context });
+  transmitted(bytes: Uint8Array, offset: number, length: number, context: number, index: number): void {
+    this.frames.push({ bytes: bytes.slice(offset, offset + length), context, index });
   }
 }
 
 export interface MachineOptions {
   readonly host?: Partial<HostParameters>;
   readonly nic?: Partial<NicParameters>;
+  readonly instruments?: NicInstruments;
 }
 
 /** A small machine: 64 MB, two cores, one port of 1 Gb/s into a tap. */
@@ -58,6 +61,7 @@ export class Machine<P extends Protection = Protection> {
       receiveDiscipline: makeDiscipline('drr'),
       host: { memoryBytes: 64 * 2 ** 20, ...options.host },
       ...(options.nic === undefined ? {} : { nic: options.nic }),
+      ...(options.instruments === undefined ? {} : { instruments: options.instruments }),
     });
   }
 

@@ -26,6 +26,8 @@ const plus = (left: Rational, over: number, under: number): Rational => ({
   under: left.under * BigInt(under),
 });
 
+type Tagged = Discipline & Pick<QuickFairQueueing, 'tagsOf'>;
+
 const weight = fc.oneof(
   fc.integer({ min: 1, max: 20 }),
   fc.integer({ min: 999, max: 1002 }),
@@ -79,6 +81,60 @@ describe('tags', () => {
     expect(tags.finish(contextId(0)) / tags.unitsPerByte).toBeLessThan(250.01);
   });
 
+  it('keep it to a part of a unit, rounded up, on a clock with a fraction of its own', () => {
+    const tags = new TagTable({ unitsPerByte: 1 });
+    tags.setWeight(contextId(0), 3, 64);
+    tags.begin(contextId(0), 16);
+    tags.advanceClock(5, 2);
+    // (16/3 - 5/2) * 3 is 8.5: 9 bytes, which are 4.5 units at weight 2, from the unit after V on.
+    tags.setWeight(contextId(0), 2, 64);
+    expect([tags.start(contextId(0)), tags.finish(contextId(0))]).toEqual([3 + 5, 3 + 5]);
+  });
+
+  it('are told as numbers of units, 0 for a context without a weight', () => {
+    const tags = new TagTable({ unitsPerByte: 1 });
+    tags.setWeight(contextId(0), 3, 64);
+    for (const bytes of [16, 4]) tags.follow(contextId(0), bytes);
+    expect(tags.start(contextId(0))).toBeCloseTo(16 / 3, 12);
+    expect(tags.finish(contextId(0))).toBeCloseTo(20 / 3, 12);
+    expect(tags.finishFraction(contextId(0))).toBeCloseTo(2 / 3, 12);
+    expect([tags.startWhole(contextId(0)), tags.startPart(contextId(0))]).toEqual([5, 1]);
+    expect(tags.finishWhole(contextId(0))).toBe(6);
+    for (const told of [
+      tags.start(contextId(9)),
+      tags.finish(contextId(9)),
+      tags.finishFraction(contextId(9)),
+    ])
+      expect(told).toBe(0);
+  });
+
+  it.each([
+    ['0', 0, 1, 32 / 3],
+    ['10 1/2', 21, 2, 32 / 3],
+    ['10 3/4', 43, 4, 43 / 4],
+    ['12', 12, 1, 12],
+  ])(
+    'advance a clock at %s to the largest that was remembered, and never back',
+    (_name, over, under, then) => {
+      const tags = new TagTable({ unitsPerByte: 1 });
+      // They finish at 10 1/2, 10 2/3, 10 3/5 and 9 1/2.
+      const finishes: readonly (readonly [number, number])[] = [
+        [2, 21],
+        [3, 32],
+        [5, 53],
+        [2, 19],
+      ];
+      for (const [context, [own, bytes]] of finishes.entries()) {
+        tags.setWeight(contextId(context), own, 64);
+        tags.follow(contextId(context), bytes);
+        tags.rememberFinish(contextId(context));
+      }
+      tags.advanceClock(over, under);
+      tags.advanceClockToRemembered();
+      expect(tags.clock).toBeCloseTo(then, 12);
+    },
+  );
+
   it('are lowered together when the clock has advanced far', () => {
     const tags = new TagTable({ rebaseAboveUnits: 2 ** 20 });
     tags.setWeight(contextId(0), 3, 64);
@@ -91,6 +147,29 @@ describe('tags', () => {
     expect(tags.clock).toBeLessThan(2 ** 20);
     expect(tags.finish(contextId(0)) - tags.clock).toBeCloseTo(ahead - 200 * 256, 6);
     expect(tags.hasFinished(contextId(1))).toBe(true);
+  });
+});
+
+describe('the tags of a head, in units, and the clock are told by', () => {
+  const cases: [string, Tagged, number, number, number][] = [
+    // V is the start tag of the frame in service, or its finish tag, or has advanced by its bytes over all weights.
+    ['sfq', new StartTimeFairQueueing(), 256, 0, 0],
+    ['scfq', new SelfClockedFairQueueing(), 256, 0, 12_800],
+    ['wf2q+', new WorstCaseFairWeightedFairQueueing(), 256, 0, 6_400],
+    ['qfq', new QuickFairQueueing(), 65_536, 0, 1_638_400],
+  ];
+  it.each(cases)('%s', (_name, discipline, unitsPerByte, before, after) => {
+    for (const context of [0, 1]) discipline.join(contextId(context), { weight: 2 });
+    discipline.activate(contextId(0), 100, 0);
+    const finish = (100 * unitsPerByte) / 2;
+    expect(discipline.tagsOf(contextId(0))).toEqual({ start: 0, finish, clock: before });
+    discipline.select(0);
+    discipline.served(contextId(0), 100, 60, 0);
+    expect(discipline.tagsOf(contextId(0))).toEqual({
+      start: finish,
+      finish: (160 * unitsPerByte) / 2,
+      clock: after,
+    });
   });
 });
 

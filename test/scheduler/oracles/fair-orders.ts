@@ -161,7 +161,9 @@ interface Group {
  * Checconi, Rizzo and Valente 2013: flows of about the same L/w form a group; start tags are rounded down to slots of the
  * group, a group finishes two slots after its start. Of the groups with a start that v has reached, the one that finishes
  * first, of equals the lowest; within it the flow that was put into the first slot first. Where v has reached none, v
- * becomes the smallest start.
+ * becomes the smallest start, and what arrived since that choice starts there too.
+ *
+ * A share may declare the largest frame of its flow, at least a sixteenth of that of all; no longer one may arrive here.
  */
 export class QuickOrder extends ReservedOrder {
   readonly #maxFrameBytes: number;
@@ -175,6 +177,7 @@ export class QuickOrder extends ReservedOrder {
   }
 
   next(): readonly number[] {
+    this.arrivedSince = new Set();
     const groups = this.#groups();
     const reached = groups.filter(({ start }) => !this.#now.isBefore(start));
     const [first] =
@@ -185,7 +188,7 @@ export class QuickOrder extends ReservedOrder {
     const inSlot = this.waiting.filter(
       (flow) => this.#groupOf(flow) === first.index && this.#slotOf(flow).compare(first.start) === 0,
     );
-    const next = least(inSlot, (i, j) => (this.#filed.get(i) ?? 0) - (this.#filed.get(j) ?? 0));
+    const next = least(inSlot, (i, j) => this.#placeOf(i) - this.#placeOf(j));
     return next === undefined ? [] : [next.context];
   }
 
@@ -208,18 +211,31 @@ export class QuickOrder extends ReservedOrder {
     const before = this.#slotOf(flow);
     super.onHead(flow, nowNs, isFirst);
     // A flow that stays in its slot keeps its place there.
-    if (!isFirst && this.#slotOf(flow).compare(before) === 0) return;
-    this.#filings += 1;
-    this.#filed.set(flow, this.#filings);
+    if (isFirst || this.#slotOf(flow).compare(before) !== 0) this.#file(flow);
   }
 
   protected override onGrant(flow: Flow, bytes: number): void {
-    this.clock = larger(
-      this.clock,
-      this.#slotOf(flow).compare(this.#now) > 0 ? this.#slotOf(flow) : this.clock,
-    );
+    if (this.#now.isBefore(this.#slotOf(flow))) this.#jump(flow);
     this.advance(bytes);
     this.expire();
+  }
+
+  /** v becomes the start of the slot of a flow that was chosen early. Newcomers are put into slots anew, as they stood. */
+  #jump(chosen: Flow): void {
+    this.clock = this.#slotOf(chosen);
+    const late = [...this.arrivedSince].filter(
+      (flow) => flow !== chosen && this.tags(flow).start.isBefore(this.clock),
+    );
+    late.sort(
+      (i, j) =>
+        this.#groupOf(i) - this.#groupOf(j) ||
+        this.#slotOf(i).compare(this.#slotOf(j)) ||
+        this.#placeOf(i) - this.#placeOf(j),
+    );
+    for (const flow of late) {
+      this.restart(flow, this.clock);
+      this.#file(flow);
+    }
   }
 
   protected override onWithdrawal(flow: Flow, nowNs: number): void {
@@ -246,10 +262,20 @@ export class QuickOrder extends ReservedOrder {
     }));
   }
 
-  #groupOf({ weight }: Flow): number {
+  #groupOf({ weight, share }: Flow): number {
+    const largest = Math.max(share.maxFrameBytes ?? this.#maxFrameBytes, this.#maxFrameBytes / 16);
     let index = 0;
-    while (2 ** index * weight < this.#maxFrameBytes * this.parts) index += 1;
+    while (2 ** index * weight < Math.ceil(largest) * this.parts) index += 1;
     return index;
+  }
+
+  #file(flow: Flow): void {
+    this.#filings += 1;
+    this.#filed.set(flow, this.#filings);
+  }
+
+  #placeOf(flow: Flow): number {
+    return this.#filed.get(flow) ?? 0;
   }
 
   #slotOf(flow: Flow): Rational {

@@ -92,7 +92,6 @@ export function publishedOrders(module: typeof disciplines): Readonly<Record<str
     qfq: pair(
       () => new module.QuickFairQueueing(),
       () => new QuickOrder(9042),
-      { reentry: false },
     ),
     wfq: pair(
       () => new module.WeightedFairQueueing({ linkBps }),

@@ -1,15 +1,13 @@
 import {
-  addressAfter,
   type IoVirtualAddress,
   ioPageAfter,
   ioPageOf,
   PAGE_BYTES,
   type PageNumber,
-  pageAfter,
 } from '../../../../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../../../../scheduler/errors.js';
-import { countOf, tally } from '../../../../scheduler/tally.js';
 import type { GuestSpace } from '../guest-space.js';
+import { REGION_BYTES, ringTables, TableRegions, upperTables } from './table-regions.js';
 
 /** Pages that a guest has mapped for its device, and what the device may do there (READ, WRITE). */
 export interface GuestMapping {
@@ -34,14 +32,12 @@ interface HeldMapping extends GuestMapping {
   small: boolean;
 }
 
-/** Bytes that the last level of a table maps. */
-const REGION_BYTES = 2 ** 21;
 /**
  * Table pages that one guest may make us keep: a guest that uses all of the 4 GB from which Linux takes addresses needs
  * 2,053. They are the hypervisor's memory, and a hostile guest scatters its mappings.
  */
 export const MOST_TABLE_PAGES = 4096;
-/** Regions that its mappings may lie in: with a table page for each, and one above it where they are far apart. */
+/** Regions of 2 MB that its mappings may lie in: with a table page for each, and one above it where they are far apart. */
 const MOST_REGIONS = MOST_TABLE_PAGES / 2;
 /** Ranges that are invalidated one by one; for more, everything of the guest is. */
 const MOST_RANGES_AT_ONCE = 32;
@@ -61,7 +57,7 @@ export class GuestMaps {
   readonly #name: string;
   readonly #limit: number;
   readonly #held = new Map<IoVirtualAddress, HeldMapping>();
-  readonly #regions = new Map<number, number>();
+  readonly #regions = new TableRegions();
   #space: GuestSpace | undefined;
   // Ranges that our unit has not reported as forgotten.
   #leaving = 0;
@@ -77,19 +73,33 @@ export class GuestMaps {
     return this.#held.size;
   }
 
-  /** A port is open: everything goes into its tables. @throws ParameterError when the machine has no room for them. */
+  /**
+   * A port is open: everything goes into its tables, or nothing when it throws.
+   * @throws ParameterError when the machine has no room for them
+   */
   attach(space: GuestSpace): void {
     if (this.#space !== undefined) throw new InvariantViolation(`${this.#name} has two ports on one IOMMU`);
-    const { freePages } = space.parts.pages;
-    if (freePages < 2 * this.#regions.size)
+    const free = pagesForTables(space);
+    const { levels } = space.address.tables;
+    if (free < this.#regions.tables(levels) + ringTables(levels))
       throw new ParameterError(
-        `${this.#name}: ${freePages} pages are free for its translation tables, expected a larger host.memoryMegabytes`,
+        `${this.#name}: ${free} pages are free for its translation tables, expected a larger host.memoryMegabytes`,
       );
-    this.#space = space;
-    for (const mapping of this.#held.values()) {
-      mapping.small = false;
-      write(space, mapping);
+    const written: HeldMapping[] = [];
+    try {
+      for (const mapping of this.#held.values()) {
+        mapping.small = false;
+        write(space, mapping);
+        written.push(mapping);
+      }
+    } catch (error) {
+      for (const mapping of written) {
+        clear(space, mapping);
+        space.unpin(mapping.firstPage, mapping.pages);
+      }
+      throw error;
     }
+    this.#space = space;
   }
 
   /** The port is going: what the unit's caches know is gone when the space is. */
@@ -118,7 +128,7 @@ export class GuestMaps {
       space.announce();
     }
     this.#held.set(mapping.iova, held);
-    this.#eachRegion(mapping, (region) => tally(this.#regions, region));
+    this.#regions.add(mapping.iova, mapping.pages * PAGE_BYTES);
     this.counters.maps += 1;
     this.counters.pagesMapped += mapping.pages;
     return 'mapped';
@@ -173,11 +183,7 @@ export class GuestMaps {
     const mapping = this.#held.get(iova);
     if (mapping === undefined) return undefined;
     this.#held.delete(iova);
-    this.#eachRegion(mapping, (region) => {
-      const left = countOf(this.#regions, region) - 1;
-      if (left === 0) this.#regions.delete(region);
-      else this.#regions.set(region, left);
-    });
+    this.#regions.remove(iova, mapping.pages * PAGE_BYTES);
     return mapping;
   }
 
@@ -186,31 +192,27 @@ export class GuestMaps {
     const space = this.#space;
     const bytes = pages * PAGE_BYTES;
     if (iova + bytes > this.#limit || bytes / REGION_BYTES > MOST_REGIONS) return false;
-    let fresh = 0;
-    this.#eachRegion(mapping, (region) => {
-      if (!this.#regions.has(region)) fresh += 1;
-    });
-    if (this.#regions.size + fresh > MOST_REGIONS) return false;
+    const fresh = this.#regions.fresh(iova, bytes);
+    if (this.#regions.count + fresh.regions > MOST_REGIONS) return false;
+    if (space === undefined) return true;
     // Tables that unmaps have emptied stay, and count.
-    const { tables } = space?.address.tables ?? { tables: 0 };
+    const { tables, levels } = space.address.tables;
     return (
-      tables + 2 * fresh <= MOST_TABLE_PAGES &&
-      (space === undefined || space.parts.pages.freePages >= 2 * fresh + 2)
+      tables + 2 * fresh.regions <= MOST_TABLE_PAGES &&
+      pagesForTables(space) >= fresh.regions + fresh.gigabytes + upperTables(levels)
     );
   }
+}
 
-  #eachRegion({ iova, pages }: GuestMapping, each: (region: number) => void): void {
-    const last = Math.floor((addressAfter(iova, pages * PAGE_BYTES) - 1) / REGION_BYTES);
-    for (let region = Math.floor(iova / REGION_BYTES); region <= last; region += 1) each(region);
-  }
+/** Pages that tables can still be made of: the machine's free ones, and those that earlier tables have left. */
+function pagesForTables({ parts, driver }: GuestSpace): number {
+  return parts.pages.freePages + driver.spareTablePages;
 }
 
 function write(space: GuestSpace, { iova, firstPage, pages, permissions, small }: HeldMapping): void {
   const first = ioPageOf(iova);
-  if (!small) space.mapRange(first, firstPage, pages, permissions);
-  else
-    for (let page = 0; page < pages; page += 1)
-      space.map(ioPageAfter(first, page), pageAfter(firstPage, page), permissions);
+  if (small) space.mapEach(first, firstPage, pages, permissions);
+  else space.mapRange(first, firstPage, pages, permissions);
 }
 
 function clear(space: GuestSpace, { iova, firstPage, pages, small }: HeldMapping): void {

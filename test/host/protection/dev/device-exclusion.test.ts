@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DeviceExclusion } from '../../../../host/protection/dev/device-exclusion.js';
-import { pageNumber } from '../../../../nic/addresses.js';
-import { frame, Machine, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
+import { pageNumber, requesterId } from '../../../../nic/addresses.js';
+import { frame, Machine, macOf, PAGE, PORT, STRANGER, type TestGuest } from '../../support/machine.js';
 
 /** `thief` asks its device to send a page of `victim`; returns whether the bytes left. */
 function steals(machine: Machine, thief: TestGuest, victim: TestGuest): boolean {
@@ -153,5 +153,93 @@ describe('guests behind exclusion vectors', () => {
     expect(processor.cyclesOf(hypervisor.account) - before).toBe(
       10 * costs.tableWord + 4 * costs.configAccess,
     );
+  });
+
+  it('open a second port without a change to the bits of what they have, but for the new rings', () => {
+    const machine = new Machine(new DeviceExclusion());
+    const [guest] = guests(machine, 1);
+    if (guest === undefined) throw new Error('one');
+    guest.domain.allocate(50);
+    const { protection } = machine.host;
+    const changed = () => protection.counters().details.exclusionBitsChanged ?? 0;
+    const [bits, owned] = [changed(), guest.domain.ownedPages.size];
+    protection.openPort(guest.domain, { ...PORT, mac: macOf(7) });
+    expect(changed() - bits).toBe(guest.domain.ownedPages.size - owned);
+    machine.host.checkInvariants();
+  });
+
+  it('are in no domain when their port could not be opened after all', () => {
+    const machine = new Machine(new DeviceExclusion());
+    const { protection } = machine.host;
+    const unlucky = machine.host.createGuest('unlucky', 1);
+    unlucky.allocate(5);
+    expect(() => protection.openPort(unlucky, { ...PORT, mac: macOf(9), receiveSlots: 3 })).toThrow(
+      /port\.receiveSlots is 3/,
+    );
+    machine.host.checkInvariants();
+    // So there is a domain for each of three others, and the next one shares.
+    const made = guests(machine, 3);
+    expect(protection.guestsSharing).toBe(0);
+    expect(made.map((guest) => guest.port.context >> 3)).toEqual([0, 1, 2]);
+    protection.openPort(unlucky, { ...PORT, mac: macOf(9) });
+    expect(protection.guestsSharing).toBe(2);
+    machine.host.checkInvariants();
+  });
+
+  it.each([2, 4, 16])('cost the hypervisor a vector of 128 KB for each of %i domains', (domains) => {
+    const { pages } = new Machine(new DeviceExclusion({ domains })).host;
+    const tables = Array.from({ length: pages.pageCount }, (_, at) => pages.kind(pageNumber(at))).filter(
+      (kind) => kind === 'io-table',
+    );
+    expect(tables).toHaveLength(domains * 32);
+  });
+});
+
+describe('units of the card in the maps', () => {
+  it('get the domains past 0 one after the other, and begin anew when there are more units', () => {
+    const machine = new Machine(new DeviceExclusion(), { nic: { contexts: 64 } });
+    const { gate } = machine.host.protection;
+    const domains = machine.host.nic.contexts.map(({ requesterId }) => gate.domainOf(requesterId));
+    expect(domains).toEqual(Array.from({ length: 64 }, (_, at) => 1 + (Math.floor(at / 8) % 3)));
+    const made = guests(machine, 6);
+    for (const [at, guest] of made.entries()) {
+      guest.send(frame(STRANGER, macOf(at + 1), 100 + at));
+      machine.run();
+      expect(machine.wire.frames.at(-1)?.bytes.length).toBe(100 + at);
+    }
+  });
+
+  it('share a map by two on one bus, and never across two', () => {
+    // Unit 31 of bus 1, then unit 0 of bus 2.
+    const machine = new Machine(new DeviceExclusion(), { nic: { contexts: 16, requesterBase: 0x01f8 } });
+    const { gate } = machine.host.protection;
+    const { contexts } = machine.host.nic;
+    expect(contexts.map(({ requesterId }) => gate.domainOf(requesterId))).toEqual([
+      ...new Array(8).fill(1),
+      ...new Array(8).fill(2),
+    ]);
+    // Unit 0 of bus 1 is not the card's.
+    expect(gate.domainOf(requesterId(0x0100))).toBe(0);
+    const [one, two] = guests(machine, 2);
+    if (one === undefined || two === undefined) throw new Error('two');
+    expect(steals(machine, one, two)).toBe(false);
+    two.send(frame(STRANGER, macOf(2), 77));
+    machine.run();
+    expect(machine.wire.frames.at(-1)?.bytes.length).toBe(77);
+  });
+
+  it('beyond the maps are in no domain, and no guest gets a context there', () => {
+    const machine = new Machine(new DeviceExclusion({ maps: 1 }));
+    const { protection, nic } = machine.host;
+    const domains = nic.contexts.map(({ requesterId }) => protection.gate.domainOf(requesterId));
+    expect(new Set(domains.slice(0, 16))).toEqual(new Set([1, 2]));
+    expect(new Set(domains.slice(16))).toEqual(new Set([0]));
+    const made = guests(machine, 6);
+    expect(made.every((guest) => guest.port.context < 16)).toBe(true);
+    for (const [at, guest] of made.entries()) guest.send(frame(STRANGER, macOf(at + 1), 100 + at));
+    machine.run();
+    expect(machine.wire.frames.map(({ bytes }) => bytes.length).sort()).toEqual([
+      100, 101, 102, 103, 104, 105,
+    ]);
   });
 });

@@ -69,6 +69,10 @@ describe("AMD's exclusion unit", () => {
     expect((bench.read(CAP) >>> 8) & 0xff).toBe(4);
     expect((bench.read(CAP) >>> 16) & 0xff).toBe(4);
     expect(bench.unit.readConfig(FUNCTION_INDEX)).toBe(3 << 8);
+    // Behind the block there is nothing, whatever register is chosen; and a write there chooses none.
+    bench.unit.writeConfig(12, 0xffff);
+    expect([12, 16, 0x100].map((offset) => bench.unit.readConfig(offset))).toEqual([0, 0, 0]);
+    expect(bench.unit.readConfig(FUNCTION_INDEX)).toBe(3 << 8);
   });
 
   it('lets everything pass until it is enabled and the domain has a valid table', () => {

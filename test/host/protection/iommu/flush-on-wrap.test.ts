@@ -78,6 +78,31 @@ describe.each(VENDORS)('flush-on-wrap on %s (pci-calgary.c, tce.c of Linux 2.6)'
     expect(pageOf(use(pages, 128) - (PAGE - 64), base)).toBe(0);
   });
 
+  it('says so when every address of a bitmap that is smaller than the rings is in use', () => {
+    const { guest, use, finish } = bench(4);
+    for (let turn = 0; turn < 4; turn += 1) use(guest.page());
+    const page = guest.page();
+    expect(() => guest.postReceive({ address: page, length: 200 })).toThrow(
+      /no I\/O virtual address left for 1 pages/u,
+    );
+    finish();
+    expect(() => use(page)).not.toThrow();
+  });
+
+  it('gives its addresses back with the port, to the next one that shares them', () => {
+    const lab = new IommuLab({ strategy: 'flush-on-wrap', vendor, oneRequesterId: true });
+    const first = (number: number) => {
+      const guest = lab.guest(number);
+      guest.postReceive({ address: guest.page(), length: 200 });
+      const at = lab.busAddress(guest, 'receive', 0);
+      lab.iommu.closePort(guest.port);
+      lab.settle();
+      return at;
+    };
+    const at = first(1);
+    for (const number of [2, 3, 4]) expect(first(number)).toBe(at);
+  });
+
   it('gives an address to one buffer at a time, whatever the order of work', () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('post' as const), wide: fc.boolean() }),

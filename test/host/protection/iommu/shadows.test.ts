@@ -49,4 +49,35 @@ describe.each(VENDORS)('shadow pages on %s', (vendor) => {
       expect(lab.details('copiedBytes')).toBe(200);
     },
   );
+
+  it('are copied once, in the direction of the frame: what was sent is not written back', () => {
+    const lab = IommuLab.with('shadow-copy', vendor);
+    const guest = lab.guest(1);
+    const sent = frame(STRANGER, macOf(1), 80);
+    const page = guest.send(sent);
+    // The buffer is the guest's again: what it has there now must not be what it sent.
+    guest.store(page, FILL);
+    lab.settle();
+    guest.reclaim();
+    lab.settle();
+    expect(lab.machine.wire.frames.map(({ bytes }) => bytes)).toEqual([sent]);
+    expect(lab.machine.peek(page, PAGE)).toEqual(FILL);
+    expect(lab.details('copiedBytes')).toBe(80);
+  });
+
+  it('are as long as the buffer that they are for: long ones at once do not run into each other', () => {
+    const lab = IommuLab.with('shadow-copy', vendor);
+    const guest = lab.guest(1);
+    const before = lab.details('shadowPages');
+    const frames = [9000, 4097, 60, 8192, 4096].map((length, seed) =>
+      frame(STRANGER, macOf(1), length, seed),
+    );
+    for (const one of frames) guest.send(one);
+    lab.settle(1_000_000);
+    expect(
+      lab.machine.wire.frames.map(({ bytes }, at) => Buffer.compare(bytes, frames[at] ?? bytes)),
+    ).toEqual([0, 0, 0, 0, 0]);
+    // Three pages, two and two besides the page that each slot has.
+    expect(lab.details('shadowPages') - before).toBe(7);
+  });
 });

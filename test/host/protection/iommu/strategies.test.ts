@@ -112,6 +112,19 @@ describe.each(VENDORS)('on %s', (vendor) => {
       expect(lab.details('evictedMappings')).toBe(1);
     });
 
+    it('never has more than the quota mapped while a page is idle', () => {
+      const lab = IommuLab.with('persistent', vendor, { quotaPages: 3 });
+      const guest = lab.guest(1);
+      for (let turn = 0; turn < 7; turn += 1) {
+        sendFrom(guest, guest.page());
+        expect(lab.details('liveMappings')).toBe(Math.min(turn + 1, 3));
+        expect(lab.details('evictedMappings')).toBe(Math.max(0, turn - 2));
+        lab.settle();
+        guest.reclaim();
+      }
+      expect(lab.details('overQuota')).toBe(0);
+    });
+
     it('does not hold a transfer up for the quota, and comes back to it', () => {
       const lab = IommuLab.with('persistent', vendor, { quotaPages: 2 });
       const guest = lab.guest(1);
@@ -203,6 +216,40 @@ describe.each(VENDORS)('on %s', (vendor) => {
     }
     expect(lab.machine.host.pages.pinnedPages).toBeGreaterThanOrEqual(1024);
     expect([...domain.ownedPages].some((at) => lab.iommu.relinquish(domain, at))).toBe(false);
+    lab.iommu.closePort(entry.port);
+    lab.settle();
+    expect(lab.machine.host.pages.pinnedPages).toBe(0);
+  });
+
+  it('direct-map maps memory that is not aligned page by page up to where large pages begin', () => {
+    const lab = IommuLab.with('direct-map', vendor);
+    const domain = lab.machine.host.createGuest('guest 1', 1);
+    // All but a few pages of a large page, a whole one and some more: a run of 1,500 that begins between.
+    let first = domain.allocate(7, true)[0] ?? 0;
+    if (first % 512 === 0) first = domain.allocate(7, true)[0] ?? 0;
+    domain.allocate(1493, true);
+    const run = [...domain.ownedPages].sort((left, right) => left - right);
+    expect((run[0] ?? 0) % 512).not.toBe(0);
+    expect(run.length).toBeGreaterThanOrEqual(1500);
+    const entry = lab.iommu.open(domain, { ...OPTIONS, mac: macOf(1) });
+    lab.settle();
+    const { tables } = entry.space.address;
+    const id = requesterId(0x0100 + entry.port.context);
+    const reaches = (page: number) =>
+      lab.iommu.gate.check(id, busAddress(page * PAGE), 1, true, lab.machine.kernel.nowNs);
+    const owned = new Set<number>(domain.ownedPages);
+    for (const page of owned) {
+      expect(reaches(page)).toBe(page * PAGE);
+      // A large page where all of it is the guest's, 4 KB elsewhere.
+      const start = page - (page % 512);
+      const isWhole = Array.from({ length: 512 }, (_, at) => owned.has(start + at)).every(Boolean);
+      const bits = tables.find(ioVirtualAddress(page * PAGE))?.pageBits;
+      if (!isWhole) expect(bits).toBe(12);
+    }
+    for (const page of run)
+      for (const beside of [page - 1, page + 1])
+        if (!owned.has(beside)) expect(reaches(beside)).toBeLessThan(0);
+    expect(run.filter((page) => tables.find(ioVirtualAddress(page * PAGE))?.pageBits === 21)).not.toEqual([]);
     lab.iommu.closePort(entry.port);
     lab.settle();
     expect(lab.machine.host.pages.pinnedPages).toBe(0);

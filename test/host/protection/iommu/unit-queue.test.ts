@@ -26,12 +26,12 @@ class PatientUnit {
   readonly queue: UnitQueue<Command>;
   readonly #ring = new Map<number, string>();
   readonly #statusWord: number;
-  readonly #machine = new Machine(new Iommu({ strategy: 'single-use' }));
+  readonly machine = new Machine(new Iommu({ strategy: 'single-use' }));
   #head = 0;
   #tail = 0;
 
   constructor() {
-    const parts = this.#machine.host;
+    const parts = this.machine.host;
     const base = parts.hypervisor.allocateOwn('io-table', SLOTS * SLOT_BYTES);
     this.#statusWord = parts.hypervisor.allocateOwn('io-table', 4);
     this.queue = new UnitQueue<Command>(parts, {
@@ -61,7 +61,7 @@ class PatientUnit {
       this.taken.push(label);
       const [, number] = /^wait (\d+)$/u.exec(label) ?? [];
       if (number === undefined) continue;
-      this.#machine.host.memory.writeU32(hostPhysicalAddress(this.#statusWord), Number(number));
+      this.machine.host.memory.writeU32(hostPhysicalAddress(this.#statusWord), Number(number));
       this.queue.onReported();
     }
   }
@@ -123,6 +123,64 @@ describe('the software side of a queue', () => {
     unit.queue.waitAgain();
     unit.work(99);
     expect(unit.taken).toEqual(['nothing', 'good']);
+  });
+
+  it('keeps what is still on its way to the ring when it takes back, but for waits and the silent device', () => {
+    const unit = new PatientUnit();
+    const reported: number[] = [];
+    for (const label of ['first', 'second', 'third', 'device 17', 'fourth', 'device 18', 'fifth'])
+      unit.queue.submit({ label }, 100);
+    unit.queue.wait(() => reported.push(1));
+    unit.queue.submit({ label: 'sixth' }, 100);
+    // The ring holds three of them; everything else waits.
+    unit.queue.takeBack(false, 17);
+    unit.queue.waitAgain();
+    for (let round = 0; round < 4; round += 1) {
+      unit.work(SLOTS);
+      unit.queue.onReported();
+    }
+    expect(unit.taken).toEqual([
+      ...['first', 'second', 'third', 'fourth', 'device 18', 'fifth', 'sixth'],
+      'wait 1',
+    ]);
+    expect(reported).toEqual([1]);
+    expect(unit.queue.waiting).toBe(0);
+  });
+
+  describe('charges a CPU for the time that it polled in vain when the unit has stopped', () => {
+    const spent = (prepare: (queue: UnitQueue<Command>) => void) => {
+      const unit = new PatientUnit();
+      const { kernel, host } = unit.machine;
+      prepare(unit.queue);
+      kernel.run(kernel.nowNs + 5_000_000);
+      const before = host.processor.cyclesOf(host.hypervisor.account);
+      unit.queue.takeBack(false, undefined);
+      return (host.processor.cyclesOf(host.hypervisor.account) - before) / 2.4;
+    };
+    const ask = (queue: UnitQueue<Command>) => {
+      queue.submit({ label: 'command' }, 990);
+      queue.wait(() => undefined);
+    };
+
+    it('if one polled for all that was asked', () => {
+      const late = spent((queue) => {
+        ask(queue);
+        queue.spin();
+      });
+      // It was charged for the command (990 and 10 ns) and the wait (10 and 10 ns) when it began to poll.
+      expect(late).toBeCloseTo(5_000_000 - 1_020, 0);
+    });
+
+    it('not if nobody polled, or for less, or nothing is waited for', () => {
+      expect(spent(ask)).toBe(0);
+      const polledBefore = (queue: UnitQueue<Command>) => {
+        ask(queue);
+        queue.spin();
+        ask(queue);
+      };
+      expect(spent(polledBefore)).toBe(0);
+      expect(spent(() => undefined)).toBe(0);
+    });
   });
 
   it('reports every wait once, in order, with its own numbers, however the unit dawdles', () => {

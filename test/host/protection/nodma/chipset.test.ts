@@ -80,6 +80,31 @@ describe("Intel's checks before translation", () => {
     expect(made.deniedBy(hostPhysicalAddress(4 * MB), 1)).toBeUndefined();
   });
 
+  it('PMR: each register reads as it was written, in its alignment, and moves no other', () => {
+    const { chipset: made } = chipset();
+    const registers = [PLMBASE, PLMLIMIT, PHMBASE, PHMBASE + 4, PHMLIMIT, PHMLIMIT + 4];
+    const values = [6 * MB, 10 * MB, 12 * MB, 5, 14 * MB, 9];
+    const read = () => registers.map((register) => made.readPmr(register));
+    const expected = registers.map(() => 0);
+    // In both orders, and a second time with other values: the halves of one register know nothing of each other.
+    for (const turn of [0, 1, 2])
+      for (const step of registers.keys()) {
+        const at = turn === 1 ? registers.length - 1 - step : step;
+        const isHigh = at === 3 || at === 5;
+        const value = (values[at] ?? 0) + turn * (isHigh ? 1 : ALIGN);
+        made.writePmr(registers[at] ?? 0, isHigh ? value : value + 77);
+        expected[at] = value;
+        expect(read()).toEqual(expected);
+      }
+    expect(made.readPmr(PMEN)).toBe(0);
+    // What is between and behind them is none of theirs.
+    for (const other of [0x60, PHMLIMIT + 8]) {
+      made.writePmr(other, 0xffffffff);
+      expect(made.readPmr(other)).toBe(0);
+    }
+    expect(read()).toEqual(expected);
+  });
+
   it('PMR: a limit below the base is no range', () => {
     const { chipset: made } = chipset();
     made.writePmr(PMEN, 0x80000000);
@@ -107,6 +132,21 @@ describe("Intel's checks before translation", () => {
     expect(made.deniedBy(hostPhysicalAddress(TABLE + 4096), 4)).toBeUndefined();
     expect(made.txtStatus).toBe((1 << 5) | (1 << 8) | (1 << 10));
     expect(made.deniedBy(hostPhysicalAddress(4096 * 8 * 4096), 4), 'behind the table').toBeUndefined();
+  });
+
+  it('NoDMA table: says where the bit of a page lies, for the pages that it has', () => {
+    const { memory, chipset: made } = chipset();
+    const wordOf = (page: number) => made.wordOf(hostPhysicalAddress(page * 4096));
+    expect(wordOf(0), 'no table').toBe(-1);
+    made.setTable(hostPhysicalAddress(TABLE), 8, true);
+    expect([0, 31, 32, 63].map(wordOf)).toEqual([TABLE, TABLE, TABLE + 4, TABLE + 4]);
+    expect([64, 65, 1000].map(wordOf)).toEqual([-1, -1, -1]);
+    for (const page of [0, 31, 32, 63]) {
+      const word = hostPhysicalAddress(wordOf(page));
+      memory.writeU32(word, 1 << (page & 31));
+      expect(made.deniedBy(hostPhysicalAddress(page * 4096), 1)).toBe('nodma-table');
+      memory.writeU32(word, 0);
+    }
   });
 
   it('all must pass: an access is denied exactly if one of them denies it, whatever the device', () => {

@@ -71,6 +71,43 @@ describe('NoDMA, PMR and DPR under guests with contexts', () => {
     machine.host.checkInvariants();
   });
 
+  it('count every access that was denied, by the check that did it, and every bit that was changed', () => {
+    const machine = new Machine(new NoDma());
+    const { protection, hypervisor } = machine.host;
+    const { pmr, dpr, table } = protection.measured;
+    const changed = () => protection.counters().details.tableBitsChanged ?? 0;
+    const before = changed();
+    const own = hypervisor.allocateOwn('hypervisor', 3 * PAGE);
+    expect(changed()).toBe(before + 3);
+    const tries = [
+      own,
+      table.base,
+      pmr.base,
+      pmr.base + PAGE,
+      dpr.base + table.bytes,
+      own + PAGE,
+      own + PAGE,
+    ];
+    for (const [at, address] of tries.entries()) {
+      const guest = machine.guest(at + 1);
+      guest.post({ address, length: 64 });
+      machine.run();
+    }
+    expect(machine.wire.frames).toEqual([]);
+    const { denied, checked, details } = protection.counters();
+    expect(details).toMatchObject({
+      deniedByTable: 3,
+      deniedByTableProtect: 1,
+      deniedByPmr: 2,
+      deniedByDpr: 1,
+    });
+    expect(denied).toBe(tries.length);
+    expect(checked).toBeGreaterThan(denied);
+    const now = changed();
+    hypervisor.freeOwn(own, 3 * PAGE);
+    expect(changed()).toBe(now + 3);
+  });
+
   it('take a table that does not fit the DPR into a larger one', () => {
     const { protection } = new Machine(new NoDma(), { host: { memoryBytes: 64 * 2 ** 30 } }).host;
     const { dpr, table } = protection.measured;
