@@ -54,6 +54,38 @@ describe('what a table takes', () => {
     expect(size(4)).toBe('mapped');
   });
 
+  it.each([2, 11, 52, 57])(
+    'six levels of AMD-Vi have no page of 2^%d bytes: sizes are 2^12 to 2^51',
+    (bits) => {
+      const table = createPageTable(new SparseMemory(), new CountingPages(), 6);
+      expect(() => table.map(ioVirtualAddress(0), hostPhysicalAddress(0), bits, READ)).toThrow(
+        `page of 2^${bits} bytes: no such size here`,
+      );
+      for (const good of [12, 51])
+        expect(
+          createPageTable(new SparseMemory(), new CountingPages(), 6).map(
+            ioVirtualAddress(0),
+            hostPhysicalAddress(0),
+            good,
+            READ,
+          ),
+        ).toBe('mapped');
+    },
+  );
+
+  it('finds nothing outside of its space', () => {
+    const { map, find } = machine();
+    for (const iova of [0, 2 ** 39 - 4096]) map(iova, 0x5000);
+    for (const outside of [2 ** 39, 2 ** 40 - 4096, -4096, -(2 ** 39)]) expect(find(outside)).toBeUndefined();
+    expect([find(0)?.physical, find(2 ** 39 - 1)?.physical]).toEqual([0x5000, 0x5000]);
+  });
+
+  it('cannot be without a page for its root', () => {
+    expect(() => createSecondLevelTable(new SparseMemory(), new CountingPages(0, 0), 3)).toThrow(
+      'no page for the top table',
+    );
+  });
+
   it.each([
     ['nothing', 0, 0],
     ['less than nothing', 8192, -4096],

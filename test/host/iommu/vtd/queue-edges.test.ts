@@ -68,6 +68,20 @@ describe('a device-TLB descriptor (VT-d specification, 6.5.2.5; sizes as PCIe AT
   });
 });
 
+describe('a wait descriptor in words (VT-d specification, 6.5.2.8)', () => {
+  const address = hostPhysicalAddress(0x1_2345_6780);
+  it.each([
+    [{}, [5, 0, 0, 0]],
+    [{ interrupt: true }, [5 | (1 << 4), 0, 0, 0]],
+    [{ fence: true }, [5 | (1 << 6), 0, 0, 0]],
+    [{ statusAddress: address, statusData: 77 }, [5 | (1 << 5), 77, 0x2345_6780, 1]],
+  ])('%o', (options, words) => {
+    const memory = new SparseMemory();
+    writeDescriptor(memory, hostPhysicalAddress(QUEUE), { type: 'wait', ...options });
+    expect([0, 4, 8, 12].map((at) => memory.readU32(QUEUE + at))).toEqual(words);
+  });
+});
+
 describe('the invalidation queue', () => {
   const contexts = { type: 'context', granularity: 'global' } as const;
 

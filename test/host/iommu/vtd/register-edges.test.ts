@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { VtdCapabilities } from '../../../../host/iommu/vtd/capabilities.js';
 import { RemappingUnit } from '../../../../host/iommu/vtd/remapping-unit.js';
 import { hostPhysicalAddress } from '../../../../nic/addresses.js';
 import { EventKernel } from '../../../../scheduler/event-kernel.js';
@@ -9,13 +10,13 @@ const [CCMD, PMEN, PLMBASE, PLMLIMIT, PHMBASE, PHMLIMIT, IOTLB] = [0x28, 0x64, 0
 const GO = 1n << 63n;
 const MB_2 = 0x20_0000;
 
-function machine() {
+function machine(capabilities: Partial<VtdCapabilities> = {}) {
   const kernel = new EventKernel();
   const memory = new SparseMemory();
   const sink = new RecordingSink();
   const interrupts = new RecordingInterrupts();
   const { reachable } = memory;
-  const unit = new RemappingUnit({ kernel, memory, reachable, sink, interrupts });
+  const unit = new RemappingUnit({ kernel, memory, reachable, sink, interrupts, capabilities });
   return { kernel, sink, unit, registers: unit.registers };
 }
 
@@ -63,6 +64,21 @@ describe('invalidation by register (VT-d specification, 6.5.1)', () => {
     kernel.drain();
     expect((registers.read64(IOTLB) >> 57n) & 3n).toBe(done);
   });
+
+  it.each([
+    [1n, 'iotlb global 5 0 0 all', 1n],
+    [2n, 'iotlb domain 5 0 0 all', 2n],
+    [3n, 'iotlb domain 5 0 0 all', 2n],
+  ])(
+    'IOTLB granularity %d of a unit that cannot pick pages says what was done',
+    (granularity, expected, done) => {
+      const { kernel, sink, registers } = machine({ pageSelective: false });
+      registers.write64(IOTLB, GO | (granularity << 60n) | (5n << 32n));
+      expect(sink.take()).toEqual([expected]);
+      kernel.drain();
+      expect((registers.read64(IOTLB) >> 57n) & 3n).toBe(done);
+    },
+  );
 
   it('IVA.AM names up to 2^18 pages, from the first of them on', () => {
     const { kernel, sink, registers } = machine();

@@ -40,4 +40,21 @@ describe.each(VENDORS)('a page that is wanted back on %s', (vendor) => {
     expect(lab.machine.host.pages.owner(pageNumber(frameOf(posted)))).toBe(-1);
     lab.machine.host.checkInvariants();
   });
+
+  it('is one that its space holds no reference on: rings as long as the port is open, buffers until they are forgotten', () => {
+    const lab = IommuLab.with('single-use', vendor);
+    const guest = lab.guest(1);
+    const space = lab.iommu.ports.get(guest.port.context)?.space;
+    expect(space?.pinned).toBe(3);
+    guest.postReceive({ address: guest.page(), length: 100 }, { address: guest.pages(2) + 64, length: PAGE });
+    expect(space?.pinned).toBe(3 + 1 + 2);
+    lab.settle();
+    guest.port.receive.finish(2);
+    expect(space?.pinned, 'the unit has not reported').toBe(3 + 1 + 2);
+    lab.settle();
+    expect(space?.pinned).toBe(3);
+    lab.iommu.closePort(guest.port);
+    lab.settle();
+    expect(space?.pinned).toBe(0);
+  });
 });
