@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { present } from '../../scheduler/present.js';
 import { MOST_UNSENT_BYTES } from '../../src/live/server/guest-socket.js';
 import { LiveServer, type ServerOptions } from '../../src/live/server/live-server.js';
 import { checkScenario } from '../../src/scenario/load.js';
@@ -91,6 +92,30 @@ const VERSION_REPLY_BYTES =
 /** A register read of so many bytes of BAR 1, the MSI-X table (region 1 of 4 KB). */
 const readOf = (bytes: number) => frame(2, 9, 0, words([8, 0], [4, 7], [4, bytes]));
 
+/** A message whose header says that it has no bytes: the stream cannot be followed past it. */
+const IMPOSSIBLE = frame(3, 9, 0, new Uint8Array(0)).fill(0, 4, 8);
+
+/** Connects and asks for more than a socket holds, reads nothing, and makes a mistake: answers wait when it is dropped. */
+function unread(path: string): SocketClient {
+  const client = new SocketClient(path);
+  client.socket.pause();
+  client.send(VERSION, Buffer.concat(Array.from({ length: 12_000 }, () => readOf(16))), IMPOSSIBLE);
+  return client;
+}
+
+/** Ends of local sockets that this process has open, with those that listen. */
+const localSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === 'PipeWrap').length;
+
+/** So many of them when those of earlier tests are gone. */
+async function settled(): Promise<number> {
+  let open = -1;
+  while (open !== localSockets()) {
+    open = localSockets();
+    for (let turns = 0; turns < 20; turns += 1) await soon();
+  }
+  return open;
+}
+
 describe('a server on the host', () => {
   it('has sockets, RAM files and folders for their owner alone, and leaves none of them', async () => {
     const { server } = await started({ directory: undefined });
@@ -167,6 +192,56 @@ describe('a server on the host', () => {
     expect(other.received).toBe(VERSION_REPLY_BYTES + 36);
     flood.socket.destroy();
     other.socket.destroy();
+  });
+
+  it('cuts a dropped client that leaves its answers unread after a second, and keeps four of them at most', async () => {
+    const { server, log } = await started();
+    const { socket } = pathsOf(server, 'red');
+    const before = await settled();
+    const clients: SocketClient[] = [];
+    const dropped = () => log.filter((line) => line.startsWith('red: dropped: ')).length;
+    while (clients.length < 8) {
+      clients.push(unread(socket));
+      while (dropped() < clients.length) await soon();
+    }
+    await soon();
+    expect(localSockets() - before - clients.length).toBeLessThanOrEqual(4);
+    while (localSockets() - before > clients.length) await soon();
+    for (const client of clients) client.socket.destroy();
+    await Promise.all(clients.map(({ closed }) => closed));
+  });
+
+  it('leaves no socket of a dropped client when it stops', async () => {
+    const { server, log } = await started();
+    const before = await settled();
+    const client = unread(pathsOf(server, 'red').socket);
+    while (!log.some((line) => line.startsWith('red: dropped: '))) await soon();
+    expect(localSockets() - before).toBe(2);
+    server.stop();
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    // The client's own end is left; three that listened are gone with the server.
+    expect(localSockets() - before).toBe(1 - 3);
+    client.socket.destroy();
+  });
+
+  it('says of a machine whose guest was killed that this is why it is turned away', async () => {
+    const { server, log } = await started();
+    const { socket } = pathsOf(server, 'red');
+    server.machine.host.hypervisor.kill(present(server.machine.guests[0]).domain);
+    const late = new SocketClient(socket);
+    await late.closed;
+    expect(log).toEqual(['red: a virtual machine was turned away: the guest was killed']);
+  });
+
+  it('numbers captures that are written: one that a foreign file stands in the way of is tried under its name again', async () => {
+    const capture = join(folder, 'numbered.pcapng');
+    const second = join(folder, 'numbered.2.pcapng');
+    const { server } = await started({ capture });
+    expect(server.toggleCapture()).toBeUndefined();
+    writeFileSync(second, 'dear reader');
+    expect(() => server.toggleCapture()).toThrow(/no file of cdna-nic/u);
+    rmSync(second);
+    expect(server.toggleCapture()).toBe(second);
   });
 
   it('drops a stream on the uplink that is none, and takes the next one; frames that no card carries are left out', async () => {

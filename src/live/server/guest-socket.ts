@@ -3,10 +3,14 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import type { ClientConnection } from '../vfio-user/session.js';
 import type { DescriptorReader } from './descriptor-reader.js';
+import { limitEnd } from './limit-end.js';
 import { closePrivately, listenPrivately } from './private-socket.js';
 
 /** Bytes that may wait to be read by a virtual machine; a client that leaves more is dropped. */
 export const MOST_UNSENT_BYTES = 2 ** 20;
+
+/** Dropped clients that may still have something to read: with one more, the first of them is cut. */
+const MOST_LEAVING = 4;
 
 /** What comes from a guest's socket. */
 export interface SocketClient {
@@ -38,6 +42,8 @@ export class GuestSocket {
   readonly #server: Server;
   readonly #reader: DescriptorReader | undefined;
   #current: Socket | undefined;
+  // Dropped, and sent what waits for them. They may never read it.
+  readonly #leaving = new Set<Socket>();
 
   /** @param reader reads instead of Node, which would drop the descriptors that come with bytes. */
   constructor(path: string, client: SocketClient, reader?: DescriptorReader) {
@@ -61,6 +67,7 @@ export class GuestSocket {
   close(): void {
     closePrivately(this.#server, this.path);
     this.#current?.destroy();
+    for (const socket of this.#leaving) socket.destroy();
   }
 
   #accept(socket: Socket): void {
@@ -74,7 +81,7 @@ export class GuestSocket {
       },
       close: () => {
         if (this.#current === socket) this.#current = undefined;
-        socket.destroySoon();
+        this.#leave(socket);
       },
     };
     if (!this.#client.attached(connection)) {
@@ -104,6 +111,20 @@ export class GuestSocket {
       this.#current = undefined;
       this.#client.detached();
     });
+  }
+
+  /** Sends what waits for a client that is dropped, for so long as it reads. */
+  #leave(socket: Socket): void {
+    if (socket.destroyed) return;
+    this.#leaving.add(socket);
+    socket.once('close', () => this.#leaving.delete(socket));
+    const [first] = this.#leaving;
+    if (this.#leaving.size > MOST_LEAVING && first !== undefined) {
+      this.#leaving.delete(first);
+      first.destroy();
+    }
+    limitEnd(socket);
+    socket.destroySoon();
   }
 
   #read(socket: Socket, received: (bytes: Uint8Array, descriptors: readonly number[]) => void): Reading {

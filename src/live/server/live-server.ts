@@ -249,11 +249,13 @@ export class LiveServer implements ServedSession {
       this.#endCapture();
       return undefined;
     }
-    this.#captures += 1;
+    const number = this.#captures + 1;
     const path = capture ?? 'serve.pcapng';
-    const numbered = this.#captures === 1 ? path : path.replace(/(\.[^./]*)?$/u, `.${this.#captures}$1`);
+    const numbered = number === 1 ? path : path.replace(/(\.[^./]*)?$/u, `.${number}$1`);
     refuseForeignFiles([numbered], force);
     this.#capture = new LiveCapture(numbered, this.machine, snapBytes);
+    // Counted when it is written: one that is refused may be tried again under the same name.
+    this.#captures = number;
     return numbered;
   }
 
@@ -291,7 +293,7 @@ export class LiveServer implements ServedSession {
   }
 
   #closeSockets(): void {
-    this.#descriptors?.reader.close();
+    this.#descriptors?.close();
     for (const socket of this.#sockets) socket.close();
     this.#uplink.close();
   }
@@ -302,9 +304,12 @@ export class LiveServer implements ServedSession {
     const client: SocketClient = {
       attached: (connection) => {
         let taken = false;
+        let away = 'a second virtual machine was turned away';
         this.#input(() => {
           const guest = this.machine.guests[index];
           // One that is turned away changes nothing, and is no input.
+          if (guest?.domain.state === 'killed')
+            away = 'a virtual machine was turned away: the guest was killed';
           if (guest?.session !== undefined || guest?.domain.state === 'killed') return;
           this.#recorder?.attach(index);
           taken = this.machine.attach(index, {
@@ -316,7 +321,7 @@ export class LiveServer implements ServedSession {
             ...(descriptors === undefined ? {} : { descriptors }),
           });
         });
-        log(taken ? `${name}: attached` : `${name}: a second virtual machine was turned away`);
+        log(taken ? `${name}: attached` : `${name}: ${away}`);
         return taken;
       },
       received: (bytes, numbers) => {
