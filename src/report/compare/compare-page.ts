@@ -58,12 +58,8 @@ export function describeComparison(
   const runs = everyRun.filter(({ seed }) => seed === heading.seed);
   const compared = compareRuns(runs, through);
   const origin = { repeat, parameters: parametersOf(heading, runs) };
-  const present = <T>(...figures: readonly (T | undefined)[]) =>
-    figures.filter((figure) => figure !== undefined);
   const isOne = runs.length === 1;
   const opening = priceFigure(compared);
-  const when =
-    heading.loaded.scenario.balloon === undefined ? 'over the run' : 'while the balloon asks for pages';
   return {
     command: heading.isSession === true ? 'replay' : isOne ? 'run' : 'compare',
     title: titleOf(heading, runs),
@@ -82,7 +78,7 @@ export function describeComparison(
         id: 'price',
         title: isOne ? 'In short' : 'What to choose',
         text: [],
-        figures: present(
+        figures: existing(
           choiceFigure(compared),
           opening === undefined ? inShort(compared) : undefined,
           seeds === 1 ? undefined : seedsFigure(seedSamples(everyRun, through), seeds),
@@ -93,7 +89,7 @@ export function describeComparison(
         id: 'service',
         title: 'What each guest gets',
         text: [],
-        figures: present(latencyFigure(runs), goodputFigure(runs), sharesFigure(runs, heading.durationNs)),
+        figures: existing(latencyFigure(runs), goodputFigure(runs), sharesFigure(runs, heading.durationNs)),
         origin,
       },
       { id: 'cost', title: 'What it costs', text: [], figures: [cpuFigure(runs)], origin },
@@ -101,19 +97,7 @@ export function describeComparison(
         id: 'memory-and-iommu',
         title: 'What is pinned, and what the IOMMU does',
         text: [],
-        figures: present(
-          pinnedLinesFigure(
-            'memory',
-            runs.map(({ protection, memory }) => ({
-              approach: protection,
-              samples: memory.pinnedPages,
-              mostPages: memory.mostPinnedPages,
-            })),
-            when,
-          ),
-          balloonFigure(runs),
-          iotlbFigure(runs),
-        ),
+        figures: memoryFigures(heading, runs),
         origin,
       },
       {
@@ -129,6 +113,21 @@ export function describeComparison(
       },
     ],
   };
+}
+
+/** Those that there are. */
+function existing<T>(...figures: readonly (T | undefined)[]): T[] {
+  return figures.filter((figure) => figure !== undefined);
+}
+
+function memoryFigures({ loaded }: RunHeading, runs: readonly RunResult[]): ReportFigure[] {
+  const samples = runs.map(({ protection, memory }) => ({
+    approach: protection,
+    samples: memory.pinnedPages,
+    mostPages: memory.mostPinnedPages,
+  }));
+  const when = loaded.scenario.balloon === undefined ? 'over the run' : 'while the balloon asks for pages';
+  return existing(pinnedLinesFigure('memory', samples, when), balloonFigure(runs), iotlbFigure(runs));
 }
 
 function titleOf({ isSession }: RunHeading, runs: readonly RunResult[]): string {
