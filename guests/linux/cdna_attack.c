@@ -6,7 +6,8 @@
  *   echo "0x8200000 64" > /sys/class/net/eth0/attack
  *
  * sends 64 bytes from the guest-physical address 0x8200000, whoever has that memory, behind a header of 64 bytes. The write
- * fails with EACCES when the hypervisor refuses; what else becomes of it is said by the card.
+ * fails with EACCES when the hypervisor refuses the memory, and with EIO when it does not do the call for another reason; what
+ * else becomes of it is said by the card.
  */
 #include <linux/dma-mapping.h>
 #include <linux/etherdevice.h>
@@ -49,6 +50,10 @@ static int attack_by_asking(struct cdna_nic *nic, const struct cdna_buffer *head
 	result = cdna_call(nic, CDNA_DO_TRANSMIT, 2);
 	if (result == CDNA_RESULT_DONE)
 		return 2;
+	if (result != CDNA_RESULT_REFUSED) {
+		netdev_info(nic->dev, "attack: result %u\n", result);
+		return -EIO;
+	}
 	refusal = readl(nic->calls + CDNA_CALL_REFUSAL);
 	netdev_info(nic->dev, "attack: result %u, refusal %s\n", result,
 		    refusal < ARRAY_SIZE(cdna_refusal_names) ? cdna_refusal_names[refusal] : "unknown");
@@ -87,6 +92,10 @@ static int attack_send(struct cdna_nic *nic, u64 foreign, u16 bytes)
 	if (!header.skb)
 		return -ENOMEM;
 	header.dma = dma_map_single(&nic->pdev->dev, header.skb->data, HEADER_BYTES, DMA_TO_DEVICE);
+	if (dma_mapping_error(&nic->pdev->dev, header.dma)) {
+		dev_kfree_skb_any(header.skb);
+		return -ENOMEM;
+	}
 	spin_lock_bh(&nic->call_lock);
 	taken = ring->slots ? attack_by_writing(nic, &header, foreign, bytes) :
 			      attack_by_asking(nic, &header, foreign, bytes);

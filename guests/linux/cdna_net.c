@@ -128,7 +128,7 @@ static bool cdna_refill(struct cdna_nic *nic)
 			fresh[count] = (struct cdna_buffer){ .skb = skb, .dma = dma, .length = CDNA_RX_BYTES };
 		}
 		taken = count ? cdna_hand_over(nic, ring, fresh, count, 0) : 0;
-		for (count = max(count, taken); count > taken; count--) {
+		for (; count > taken; count--) {
 			dma_unmap_single(parent, fresh[count - 1].dma, CDNA_RX_BYTES, DMA_FROM_DEVICE);
 			dev_kfree_skb_any(fresh[count - 1].skb);
 		}

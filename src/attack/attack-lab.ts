@@ -16,11 +16,10 @@ import { MANAGEMENT } from '../../nic/registers.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
+import { MEMORY_BYTES, RATE_BPS } from './attack-machine.js';
 import { AttackWitness } from './attack-witness.js';
 import type { Observation } from './observation.js';
 
-export const RATE_BPS = 1e9;
-export const MEMORY_BYTES = 64 * 2 ** 20;
 const CONTEXTS = 32;
 const ATTACKER_MAC = 0x020000000001;
 const VICTIM_MAC = 0x020000000002;

@@ -1,12 +1,13 @@
 import type { Attack } from '../../guests/hostile/index.js';
-import { present } from '../../scheduler/present.js';
 import { stackedBars } from '../report/charts/bars.js';
 import type { FigureParameter, ReportFigure } from '../report/html/figure.js';
 import { type PageLink, pageHtml, type ReportPage } from '../report/html/page.js';
-import { DEFAULT_TOTAL_NS, MEMORY_BYTES, RATE_BPS, VICTIM_WIRE_RATE_BPS, WARM_UP_NS } from './attack-lab.js';
+import { DEFAULT_TOTAL_NS, VICTIM_WIRE_RATE_BPS, WARM_UP_NS } from './attack-lab.js';
+import { ATTACK_MACHINE } from './attack-machine.js';
 import { compareCell } from './compare-cell.js';
 import { verdictText } from './evidence-html.js';
-import { letThrough } from './let-through.js';
+import { gatesAnswer } from './gates-answer.js';
+import { inapplicableText, letThrough } from './let-through.js';
 import type { Cell, MatrixHeading, NamedApproach } from './matrix.js';
 import { MATRIX_STYLE, matrixHtml } from './matrix-html.js';
 import { SERVED, VERDICTS } from './verdict.js';
@@ -71,13 +72,17 @@ function verdictsFigure(approaches: readonly NamedApproach[], cells: readonly Ce
     id: 'verdicts',
     title: 'How attacks ended, by approach',
     sentence:
-      'Each bar is all attacks against one approach, by how they ended; the label behind it is how many got through.',
+      'Each bar is all attacks against one approach, by how they ended; the label behind it is how many got through, of those that apply.',
     chart: stackedBars({
       title: 'Verdicts by approach',
       description: `Stacked bars, counts of attacks. Got through: ${rows.map(({ name, values }) => `${name} ${values[0]}`).join(', ')}.`,
       parts: PARTS.map(verdictText),
       styles: STYLES,
-      rows: rows.map(({ name, values }) => ({ name, values, label: `${values[0]} through` })),
+      rows: rows.map(({ name, values }) => ({
+        name,
+        values,
+        label: `${values[0]} of ${letThrough(name, cells).of} through`,
+      })),
       axis: 'attacks',
     }),
     table: {
@@ -109,18 +114,13 @@ function answerOf(
   approaches: readonly NamedApproach[],
   cells: readonly Cell[],
 ): string[] {
-  const through = approaches
-    .map(({ name }) => ({
-      name,
-      count: cells.filter(({ approach, verdict }) => approach === name && verdict === 'succeeded').length,
-    }))
-    .toSorted((one, other) => one.count - other.count);
-  const fewest = present(through[0]).count;
-  const most = present(through.at(-1)).count;
+  const throughs = approaches.map(({ name }) => letThrough(name, cells));
+  const counts = throughs.map(({ through }) => through);
+  const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
   const named = (count: number) =>
-    through
-      .filter((entry) => entry.count === count)
-      .map(({ name }) => name)
+    throughs
+      .filter(({ through }) => through === count)
+      .map(({ approach, through, of }) => `${approach} (${through} of ${of})`)
       .join(', ');
   const everywhere = attacks.filter((attack) => {
     const own = cells.filter((cell) => cell.attack === attack.name && cell.verdict !== 'not-applicable');
@@ -134,15 +134,17 @@ function answerOf(
       ? `${odd.length - unexplained.length} of them explained`
       : `${odd.length > 1 ? 'all ' : ''}explained`;
   const answer = [
-    fewest === most
-      ? `Of ${attacks.length} attacks ${most} get through everywhere.`
-      : `Most attacks get through under ${named(most)}: ${most} of ${attacks.length}. Fewest get through under ${named(fewest)}: ${fewest}.`,
+    `${
+      fewest === most
+        ? `${most} attacks get through everywhere.`
+        : `Most attacks get through under ${named(most)}; fewest get through under ${named(fewest)}.`
+    } ${inapplicableText(throughs, attacks.length)}`,
   ];
   if (everywhere.length > 0 && approaches.length > 1)
     answer.push(
       `No approach here stops ${everywhere.map(({ name }) => name).join(', ')}; why that is to be expected stands behind their names in the matrix.`,
     );
-  answer.push(...gatesAnswer(attacks, cells));
+  answer.push(...gatesAnswer(throughs));
   answer.push(
     `${compared.length - odd.length} of ${compared.length} cells are as the literature leads one to expect; ` +
       (odd.length === 0
@@ -150,33 +152,6 @@ function answerOf(
         : `${odd.length} ${odd.length === 1 ? 'differs' : 'differ'}, ${explained} in docs/threats.md.`),
   );
   return answer;
-}
-
-/** The strategy that maps for one transfer and closes at once: what an IOMMU can do at its strictest. */
-const STRICT = 'iommu:single-use';
-
-/** CDNA against an IOMMU, and what both together stop. */
-function gatesAnswer(attacks: readonly Attack[], cells: readonly Cell[]): string[] {
-  const [cdna, iommu, both] = ['cdna', STRICT, 'cdna+iommu'].map((approach) => letThrough(approach, cells));
-  if (cdna === undefined || iommu === undefined || cdna.of === 0 || iommu.of === 0) return [];
-  const stopped = (one: string, other: string) =>
-    attacks
-      .filter(({ name }) => verdictOf(cells, name, one) === 'succeeded')
-      .filter(({ name }) => !['succeeded', undefined].includes(verdictOf(cells, name, other)))
-      .map(({ name }) => name);
-  const [more, less] = [stopped('cdna', STRICT), stopped(STRICT, 'cdna')];
-  return [
-    `CDNA against an IOMMU (${STRICT}): CDNA checks when a transfer is set up, so it stops what guests ask for: ${cdna.byGuests} of ${cdna.ofGuests} attacks by guests get through, under the IOMMU ${iommu.byGuests}. ` +
-      `It trusts the card: of ${cdna.ofCards} attacks by the card itself ${cdna.byCards} get through, under the IOMMU, which checks each access, ${iommu.byCards}. ` +
-      `The IOMMU alone stops ${list(more)}; CDNA alone stops ${list(less)}.` +
-      (both === undefined || both.of === 0
-        ? ''
-        : ` Under both together ${both.byGuests} by guests and ${both.byCards} by the card get through.`),
-  ];
-}
-
-function list(names: readonly string[]): string {
-  return names.length === 0 ? 'nothing more' : names.join(', ');
 }
 
 function verdictOf(cells: readonly Cell[], attack: string, approach: string): string | undefined {
@@ -194,7 +169,7 @@ function parametersOf(
     { name: 'seed', value: `${seed}, of what is planted` },
     {
       name: 'machine',
-      value: `two guests, ${MEMORY_BYTES / 2 ** 20} MB, one port of ${RATE_BPS / 1e9} Gb/s; a fresh one per cell`,
+      value: `${ATTACK_MACHINE}; a fresh one per cell`,
     },
     {
       name: 'victim',

@@ -31,3 +31,19 @@ export function letThrough(approach: string, cells: readonly Cell[]): LetThrough
     attacks: through.map(({ attack }) => attack),
   };
 }
+
+/** How many of all attacks do not apply to an approach, or were not played on it. */
+export function inapplicable({ of }: LetThrough): number {
+  return Math.max(0, ATTACKS.length - of);
+}
+
+/** Which counts are out of fewer than all attacks, and why. */
+export function inapplicableText(throughs: readonly LetThrough[], all = ATTACKS.length): string {
+  const byCount = new Map<number, string[]>();
+  for (const { approach, of } of throughs) {
+    if (of < all) byCount.set(all - of, [...(byCount.get(all - of) ?? []), approach]);
+  }
+  if (byCount.size === 0) return `All ${all} attacks apply to each.`;
+  const parts = [...byCount].sort(([one], [other]) => other - one);
+  return `Attacks that do not apply to an approach are in no count: of ${all}, ${parts.map(([count, names]) => `${count} under ${names.join(', ')}`).join('; ')}.`;
+}

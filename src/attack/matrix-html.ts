@@ -1,5 +1,5 @@
 import type { Attack } from '../../guests/hostile/index.js';
-import { html, type Markup } from '../report/html/markup.js';
+import { breakable, html, type Markup } from '../report/html/markup.js';
 import { compareCell } from './compare-cell.js';
 import { attackHtml, attackId, evidenceHtml, evidenceId, verdictText } from './evidence-html.js';
 import type { Cell, NamedApproach } from './matrix.js';
@@ -55,11 +55,6 @@ function cellHtml(cell: Cell | undefined): Markup {
   // What is seen comes first, so that it can be spoken to (WCAG 2.5.3).
   const label = `${word}: ${attack} on ${approach}, ${verdictText(verdict)}${isAsExpected ? '' : ', not as expected'}. Evidence`;
   return html`<td><button type="button" class="verdict ${verdict}" popovertarget="${evidenceId(cell)}" aria-label="${label}">${word}</button></td>`;
-}
-
-/** A name that may be broken behind its colon and its plus. */
-function breakable(name: string): Markup {
-  return html`${name.split(/(?<=[:+])/u).map((part) => html`${part}<wbr>`)}`;
 }
 
 /** Least width of the matrix; in a figure that is narrower it scrolls. */

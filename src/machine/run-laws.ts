@@ -20,10 +20,38 @@ export function checkLaws(
   framesFromNic: number,
   real: RealGuestFrames = { posted: 0, held: 0 },
 ): LawResult[] {
+  const { host } = machine;
+  const laws = conservationLaws(machine, framesFromNic, real);
+  const law = lawsInto(laws);
+  const { references } = host.pages;
+  const pinsBalance = host.pages.pinsTaken - host.pages.pinsReleased;
+  law(
+    'pins',
+    pinsBalance === references,
+    `${pinsBalance} references taken and not released, ${references} held on ${host.pages.pinnedPages} pages`,
+  );
+  law(
+    'transmit-fairness',
+    transmit.broken === 0 && (fromDoorbell?.broken ?? 0) === 0,
+    (fromDoorbell === undefined ? describeBound(transmit) : describePosted(transmit, fromDoorbell)) +
+      (cpuLimited.length === 0 ? '' : `; CPU-limited: ${cpuLimited.join(', ')}`),
+  );
+  law('receive-fairness', receive.broken === 0, describeBound(receive));
+  try {
+    machine.checkInvariants();
+    law('invariants', true, 'every part is in the state that it should be in');
+  } catch (error) {
+    law('invariants', false, error instanceof Error ? error.message : String(error));
+  }
+  return laws;
+}
+
+/** No frame vanishes: on the wire, from the guests, to the guests, from the far end. */
+function conservationLaws(machine: Machine, framesFromNic: number, real: RealGuestFrames): LawResult[] {
   const { host, partner } = machine;
   const counters = host.nic.counters;
   const laws: LawResult[] = [];
-  const law = (name: string, held: boolean, detail: string) => laws.push({ law: name, held, detail });
+  const law = lawsInto(laws);
 
   const sum = (of: (guest: GuestRun) => number) =>
     machine.guests.reduce((total, guest) => total + of(guest), 0);
@@ -65,27 +93,13 @@ export function checkLaws(
     offered === accounted,
     `${offered} frames offered by the far end, ${accounted} accounted for`,
   );
-  const { references } = host.pages;
-  const pinsBalance = host.pages.pinsTaken - host.pages.pinsReleased;
-  law(
-    'pins',
-    pinsBalance === references,
-    `${pinsBalance} references taken and not released, ${references} held on ${host.pages.pinnedPages} pages`,
-  );
-  law(
-    'transmit-fairness',
-    transmit.broken === 0 && (fromDoorbell?.broken ?? 0) === 0,
-    (fromDoorbell === undefined ? describeBound(transmit) : describePosted(transmit, fromDoorbell)) +
-      (cpuLimited.length === 0 ? '' : `; CPU-limited: ${cpuLimited.join(', ')}`),
-  );
-  law('receive-fairness', receive.broken === 0, describeBound(receive));
-  try {
-    machine.checkInvariants();
-    law('invariants', true, 'every part is in the state that it should be in');
-  } catch (error) {
-    law('invariants', false, error instanceof Error ? error.message : String(error));
-  }
   return laws;
+}
+
+function lawsInto(laws: LawResult[]): (name: string, held: boolean, detail: string) => void {
+  return (name, held, detail) => {
+    laws.push({ law: name, held, detail });
+  };
 }
 
 /** From the doorbell to the last take: what was measured, what is added to the bound of the discipline, and what broke. */

@@ -132,7 +132,7 @@ export function limitedText({ cpuLimited }: Pick<RunResult, 'cpuLimited'>): stri
 const MOST_NAMES_LENGTH = 60;
 
 /** The first names that fit a line, whole, and how many more there are. */
-function namesText(names: readonly string[]): string {
+export function namesText(names: readonly string[]): string {
   let shown = 0;
   for (let length = 0; shown < names.length; shown += 1) {
     length += present(names[shown]).length + (shown === 0 ? 0 : ', '.length);

@@ -170,8 +170,8 @@ export class OutstandingWalks {
   }
 
   /**
-   * A walk of the page of a 4 KB page that this request may wait for, or -1. `domainId` is -1 if it is not known yet: then
-   * the walk must be of the requester itself, and its entry still counts.
+   * A walk that this request for a page of 4 KB may wait for, or -1: one under way that ends at that page. `domainId` is -1
+   * if it is not known yet: then the walk must be one of the same requester's, and the context entry that it has read must still hold.
    */
   find(requesterId: RequesterId, domainId: number, page: IoPageNumber, write: boolean): number {
     const needed = write ? WRITE : READ;

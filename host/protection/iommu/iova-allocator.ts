@@ -6,8 +6,8 @@ import { orderOf } from './page-order.js';
 export const NO_RANGE = ioPageNumber(-1);
 
 /**
- * Gives out ranges of I/O virtual addresses to one guest, each by its first page. Sizes are rounded up to a power of two and come back
- * through a free list of their size, as Linux rounds the sizes that it caches (iommu_dma_alloc_iova). Ranges
+ * Gives out ranges of I/O virtual addresses to one guest, each by its first page. Sizes are rounded up to a power of two
+ * and come back through a free list of their size, as Linux rounds the sizes that it caches (iommu_dma_alloc_iova). Ranges
  * start far above all physical addresses, so that none is mistaken for one.
  */
 export class IovaAllocator {

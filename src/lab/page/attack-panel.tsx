@@ -30,21 +30,7 @@ export function AttackPanel() {
   const chosen = castNow();
   return (
     <div class="attacks">
-      <label class="field">
-        <span>on</span>
-        <select
-          value={isHere.value ? 'here' : 'apart'}
-          data-knob="attack-where"
-          onChange={({ currentTarget }) => {
-            isHere.value = currentTarget.value === 'here';
-          }}
-        >
-          <option value="apart">a machine of its own</option>
-          <option value="here" disabled={chosen === undefined}>
-            the run that is shown, as it stands
-          </option>
-        </select>
-      </label>
+      <WhereKnob canBeHere={chosen !== undefined} />
       {isHere.value && chosen !== undefined ? (
         <CastKnobs cast={chosen} />
       ) : (
@@ -80,6 +66,41 @@ export function AttackPanel() {
         </>
       )}
       {isFilming.value && <p role="status">The attack is being played …</p>}
+      <AttackList
+        shown={shown?.attack}
+        play={(name) =>
+          isHere.value && chosen !== undefined ? attackHere(name, chosen) : attack(name, approach, seed)
+        }
+      />
+    </div>
+  );
+}
+
+/** On which machine attacks are played. */
+function WhereKnob({ canBeHere }: { canBeHere: boolean }) {
+  return (
+    <label class="field">
+      <span>on</span>
+      <select
+        value={isHere.value ? 'here' : 'apart'}
+        data-knob="attack-where"
+        onChange={({ currentTarget }) => {
+          isHere.value = currentTarget.value === 'here';
+        }}
+      >
+        <option value="apart">a machine of its own</option>
+        <option value="here" disabled={!canBeHere}>
+          the run that is shown, as it stands
+        </option>
+      </select>
+    </label>
+  );
+}
+
+/** Every attack of the catalogue, as a button. @param shown the one whose film is shown */
+function AttackList({ shown, play }: { shown: string | undefined; play: (name: string) => void }) {
+  return (
+    <>
       {BY.map(({ by, title }) => (
         <section key={by}>
           <h3>{title}</h3>
@@ -91,13 +112,9 @@ export function AttackPanel() {
                   <button
                     type="button"
                     data-attack={name}
-                    aria-pressed={shown?.attack === name}
+                    aria-pressed={shown === name}
                     disabled={isFilming.value}
-                    onClick={() =>
-                      isHere.value && chosen !== undefined
-                        ? attackHere(name, chosen)
-                        : attack(name, approach, seed)
-                    }
+                    onClick={() => play(name)}
                   >
                     <strong>{name}</strong>
                     <span>
@@ -109,7 +126,7 @@ export function AttackPanel() {
           </ul>
         </section>
       ))}
-    </div>
+    </>
   );
 }
 

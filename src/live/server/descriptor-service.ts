@@ -10,6 +10,8 @@ export interface DescriptorService {
   readonly reader: DescriptorReader;
   /** Descriptors of a guest, whose RAM is the file at a path. */
   of(guest: number, ramPath: string): ReceivedDescriptors;
+  /** Nothing is read or signalled any more. */
+  close(): void;
 }
 
 /**
@@ -22,8 +24,13 @@ export function descriptorService({ protection, scenario }: SessionSubject): Des
   if (protection !== GUEST_DRIVEN || !virtio) return undefined;
   const calls = new SocketCalls(`protection is "${protection}"`);
   const numbers = new DescriptorNumbers();
+  const reader = new DescriptorReader(calls);
   return {
-    reader: new DescriptorReader(calls),
+    reader,
     of: (guest, ramPath) => new ReceivedDescriptors(calls, guest, numbers, ramPath),
+    close: () => {
+      reader.close();
+      calls.close();
+    },
   };
 }

@@ -293,7 +293,7 @@ export class LiveServer implements ServedSession {
   }
 
   #closeSockets(): void {
-    this.#descriptors?.reader.close();
+    this.#descriptors?.close();
     for (const socket of this.#sockets) socket.close();
     this.#uplink.close();
   }

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, readlinkSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, readlinkSync, statSync } from 'node:fs';
 import { present } from '../../../scheduler/present.js';
 import type {
   DescriptorNumbers,
@@ -7,7 +7,6 @@ import type {
 } from '../vfio-user/interrupt-descriptors.js';
 import type { SocketCalls } from './socket-calls.js';
 
-const ONE = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
 const EVENT = 'anon_inode:[eventfd]';
 
 interface Open {
@@ -45,14 +44,8 @@ export class ReceivedDescriptors implements DescriptorPort {
 
   signal(number: number): void {
     const open = this.#open.get(number);
-    // A file of another kind, or a counter that is full, could make a write wait for ever.
-    if (open === undefined || !open.isEvent || !this.#calls.isWritable(open.descriptor)) return;
-    try {
-      writeSync(open.descriptor, ONE);
-    } catch (error) {
-      // The counter has been filled meanwhile: the interrupt is pending as it is.
-      if ((error as { code?: unknown }).code !== 'EAGAIN') throw error;
-    }
+    // A file of another kind could make a write wait for ever.
+    if (open?.isEvent === true) this.#calls.signal(open.descriptor);
   }
 
   release(number: number): void {

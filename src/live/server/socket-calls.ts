@@ -1,6 +1,8 @@
+import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
 import { LiveError } from '../live-error.js';
+import { EventCounter } from './event-counter.js';
 
 /** The version that this was written for and is tested with. */
 export const KOFFI_VERSION = '3.3.4';
@@ -37,6 +39,7 @@ const O_NONBLOCK = 0o4000;
 const POLLIN = 1;
 const POLLOUT = 4;
 const POLLFD_BYTES = 8;
+const ONE = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
 
 const MOST_BYTES = 65_536;
 /** Room for 60 descriptors; the kernel closes those that do not fit. */
@@ -61,6 +64,10 @@ export class SocketCalls {
   readonly #header = Buffer.alloc(MSGHDR.bytes);
   readonly #headerAt: bigint;
   readonly #one = Buffer.alloc(POLLFD_BYTES);
+  // Made when it is first needed.
+  #counter: EventCounter | undefined;
+  #isCounterSought = false;
+  #closed = false;
 
   /**
    * @param purpose what it is for, as the beginning of a message
@@ -103,9 +110,32 @@ export class SocketCalls {
     return Number(this.#eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   }
 
-  /** Writes to it return at once from now on, whoever made it. */
+  /** Writes to it return at once from now on, whoever made it: until another of its owners says otherwise. */
   neverBlock(descriptor: number): void {
     this.#fcntl(descriptor, F_SETFL, O_NONBLOCK);
+  }
+
+  /** Whether `signal` can never wait, whatever the owner of an eventfd does: where not, a write is tried that could. */
+  get neverWaits(): boolean {
+    return this.#eventCounter() !== undefined;
+  }
+
+  /** Counts an eventfd up by one, unless its counter is full. */
+  signal(event: number): void {
+    if (this.#closed || this.#eventCounter()?.add(event) === true || !this.isWritable(event)) return;
+    try {
+      writeSync(event, ONE);
+    } catch (error) {
+      // The counter has been filled meanwhile: the interrupt is pending as it is.
+      if ((error as { code?: unknown }).code !== 'EAGAIN') throw error;
+    }
+  }
+
+  /** Nothing is signalled any more. */
+  close(): void {
+    this.#closed = true;
+    this.#counter?.close();
+    this.#counter = undefined;
   }
 
   /** Whether a write to it would be taken. */
@@ -128,6 +158,13 @@ export class SocketCalls {
     this.#poll.async(this.#koffi.address(list), descriptors.length, -1, () => {
       ready(descriptors.filter((_descriptor, at) => list.readInt16LE(at * POLLFD_BYTES + 6) !== 0));
     });
+  }
+
+  #eventCounter(): EventCounter | undefined {
+    if (this.#closed || this.#isCounterSought) return this.#counter;
+    this.#isCounterSought = true;
+    this.#counter = EventCounter.open(this.#koffi);
+    return this.#counter;
   }
 
   #descriptors(): number[] {

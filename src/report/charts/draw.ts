@@ -122,10 +122,15 @@ class Drawing {
       parts.push(label((left + right) / 2, bottom + 11, x.title, 'middle', 'ink'));
     }
     if (y.title !== undefined) {
-      const at = (top + bottom - axisBelow) / 2;
-      parts.push(
-        html`<text transform="translate(${MARGIN + 9},${short(at)}) rotate(-90)" text-anchor="middle" font-size="${FONT_PIXELS}" fill="var(--ink)">${y.title}</text>`,
-      );
+      // Beside each row of panels if it fits there; otherwise once, in the middle of all.
+      const middles =
+        labelWidth(y.title) <= size.height
+          ? Array.from({ length: lines }, (_, at) => top + at * step + head + size.height / 2)
+          : [(top + bottom - axisBelow) / 2];
+      for (const at of middles)
+        parts.push(
+          html`<text transform="translate(${MARGIN + 9},${short(at)}) rotate(-90)" text-anchor="middle" font-size="${FONT_PIXELS}" fill="var(--ink)">${y.title}</text>`,
+        );
     }
     this.height = Math.ceil(bottom + (x.title === undefined ? 4 : LINE_HEIGHT + 3));
     this.body = html`${this.#patterns(legend)}${legendRows.map((row, at) =>

@@ -2,7 +2,7 @@ import { counted } from '../../../scheduler/counted.js';
 import type { LetThrough } from '../../attack/let-through.js';
 import type { ReportFigure } from '../html/figure.js';
 import { GUEST_METRIC } from '../metrics/guest-metrics.js';
-import { metricText } from '../metrics/metric.js';
+import { type Metric, metricText } from '../metrics/metric.js';
 import { microseconds } from '../number-text.js';
 import {
   type Compared,
@@ -39,16 +39,20 @@ export const DOUBTS: readonly Doubt[] = [
   },
 ];
 
-/** An approach is cheaper only if it saves so much of the CPU time per bit. */
+/** An approach is cheaper only if it saves so much of what is paid. */
 const CHEAPER = 0.01;
 
 /**
- * Approaches that no other beats, the tightest first: each lets more attacks through than the one before it, and takes less
- * CPU time per bit than every one before it. Empty where attacks were not played, or there is no run without protection.
+ * Approaches that no other beats, the tightest first: each lets more attacks through than the one before it, and costs less
+ * than every one before it. Empty where attacks were not played, or there is no run without protection.
  */
-export function unbeaten(compared: readonly Compared[], { through }: Doubt): Compared[] {
+export function unbeaten(
+  compared: readonly Compared[],
+  { through }: Doubt,
+  price: Metric<Compared> = PRICE_METRICS.cpuPerBit,
+): Compared[] {
   const known = compared.flatMap((one) => {
-    const cost = PRICE_METRICS.cpuPerBit.of(one);
+    const cost = price.of(one);
     return one.through === undefined || typeof cost !== 'number'
       ? []
       : [{ one, cost, attacks: through(one.through) }];
@@ -83,13 +87,23 @@ export function choiceAnswers(compared: readonly Compared[]): string[] {
       if (through === undefined) return '';
       const got = `${doubt.through(through)} of ${doubt.of(through)}`;
       return index === 0
-        ? `${one.name} lets the fewest ${doubt.attacks} through, ${got}, at ${timesText(one)} the CPU time per bit${fillsText(one)}`
+        ? `${one.name} lets the fewest ${doubt.attacks} through, ${got}${tiedText(compared, doubt, one)}, at ${timesText(one)} the CPU time per bit${fillsText(one)}`
         : `${one.name} lets ${got} through, at ${timesText(one)}${fillsText(one)}`;
     });
     return [`If ${doubt.text}: ${parts.join('; ')}.`];
   });
   const light = lightGuestAnswer(compared);
   return [...(light === undefined ? [] : [light]), ...sentences];
+}
+
+/** Others that let as few through: they take as much CPU time, or more. */
+function tiedText(compared: readonly Compared[], { through }: Doubt, best: Compared): string {
+  const fewest = best.through === undefined ? undefined : through(best.through);
+  const tied = compared.filter(
+    (one) => one !== best && one.through !== undefined && through(one.through) === fewest,
+  );
+  if (tied.length === 0) return '';
+  return ` (as many as ${tied.map(({ name }) => name).join(', ')}, which ${tied.length === 1 ? 'takes' : 'take'} no less CPU time)`;
 }
 
 const timesText = (one: Compared) => `${metricText(PRICE_METRICS.cpuPerBit, one)} times`;
@@ -127,14 +141,26 @@ function lightGuestAnswer(compared: readonly Compared[]): string | undefined {
   );
   const plain = known.find(({ one }) => one.run === one.none);
   if (best === undefined || plain === undefined || best === plain) return undefined;
+  const quicker = fit
+    .filter((one) => one !== plain && one.times < best.times)
+    .reduce<(typeof known)[number] | undefined>(
+      (least, one) => (one.times < (least?.times ?? Number.POSITIVE_INFINITY) ? one : least),
+      undefined,
+    );
   const { through } = best;
+  const without = plain.through;
+  const gets = ({ through: count }: (typeof known)[number]) => `${count.through} of ${count.of}`;
   return (
     `For ${name}, the guest that sends least: ${best.one.name}. Of the approaches under which its frames wait at most a tenth longer ` +
-    `than without protection, and that carry as much, it lets the fewest attacks through, ${through.through} of ${through.of} ` +
-    `(${through.byGuests} of ${through.ofGuests} by guests, ${through.byCards} of ${through.ofCards} by the card), at ${timesText(best.one)} the CPU time per bit. ` +
+    `than without protection, and that carry as much, it lets the fewest attacks through, ${gets(best)} ` +
+    `(${through.byGuests} of ${through.ofGuests} by guests, ${through.byCards} of ${through.ofCards} by the card; without protection ${without.through} of ${without.of}), at ${timesText(best.one)} the CPU time per bit. ` +
     `The 99th percentile of its latency is then ${best.text}; ${plain.text} without protection${
       longest === undefined ? '' : `, and ${longest.text} under ${longest.one.name}, where it is longest`
-    }.`
+    }.${
+      quicker === undefined
+        ? ''
+        : ` Waiting and protection have to be weighed: under ${quicker.one.name} it waits least of these, ${quicker.text}, but ${gets(quicker)} attacks get through.`
+    }`
   );
 }
 
@@ -148,8 +174,8 @@ export function choiceFigure(compared: readonly Compared[]): ReportFigure | unde
   chosen.sort((one, other) => (one.through?.through ?? 0) - (other.through?.through ?? 0));
   return {
     id: 'choice',
-    title: 'Approaches that no other beats',
-    sentence: `Whichever lets fewer attacks through than one of these takes more CPU time per bit. Of ${counted(compared.length, 'approach', 'approaches')} ${counted(chosen.length, 'is', 'are')} left. Latency is the 99th percentile in us, with the multiple of that without protection in brackets.`,
+    title: 'Approaches that no other beats in attacks and CPU time',
+    sentence: `Whichever lets fewer attacks through than one of these takes more CPU time per bit. Of ${counted(compared.length, 'approach', 'approaches')} ${counted(chosen.length, 'is', 'are')} left.${waitingText(compared)} Latency is the 99th percentile in us, with the multiple of that without protection in brackets.`,
     table: {
       heads: [
         'approach',
@@ -171,6 +197,18 @@ export function choiceFigure(compared: readonly Compared[]): ReportFigure | unde
       ]),
     },
   };
+}
+
+/** The same front by waiting, the other price of the first figure. */
+function waitingText(compared: readonly Compared[]): string {
+  const [, all] = DOUBTS;
+  const steps = all === undefined ? [] : unbeaten(compared, all, PRICE_METRICS.slowdown);
+  if (steps.length === 0) return '';
+  const parts = steps.map(
+    (one) =>
+      `${one.name} (${one.through?.through} of ${one.through?.of} through, ${metricText(PRICE_METRICS.slowdown, one)} times)`,
+  );
+  return ` In attacks and in how much longer the guest that suffers most waits, no other beats ${parts.join(', ')}.`;
 }
 
 /** What an approach is the first in. */

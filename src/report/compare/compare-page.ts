@@ -3,11 +3,11 @@ import { type Approach, NAMED_APPROACHES } from '../../../host/protection/approa
 import { DEFAULT_NIC } from '../../../nic/parameters.js';
 import { counted } from '../../../scheduler/counted.js';
 import { present } from '../../../scheduler/present.js';
+import { gatesAnswer } from '../../attack/gates-answer.js';
 import type { LetThrough } from '../../attack/let-through.js';
 import { expandGuests } from '../../machine/machine.js';
 import type { RunResult } from '../../machine/run-result.js';
 import { captureText, replayedCaptures } from '../capture-text.js';
-import { limitedText } from '../guest-rows.js';
 import type { FigureParameter, ReportFigure } from '../html/figure.js';
 import { html, idOf, type Markup } from '../html/markup.js';
 import { type PageLink, pageHtml, type ReportPage } from '../html/page.js';
@@ -26,6 +26,7 @@ import {
   latencyFigure,
   sharesFigure,
 } from './figures.js';
+import { limitsAnswers } from './limits.js';
 import { priceFigure, priceTable } from './price-figure.js';
 import { seedSamples, seedsFigure } from './seeds.js';
 
@@ -57,12 +58,8 @@ export function describeComparison(
   const runs = everyRun.filter(({ seed }) => seed === heading.seed);
   const compared = compareRuns(runs, through);
   const origin = { repeat, parameters: parametersOf(heading, runs) };
-  const present = <T>(...figures: readonly (T | undefined)[]) =>
-    figures.filter((figure) => figure !== undefined);
   const isOne = runs.length === 1;
   const opening = priceFigure(compared);
-  const when =
-    heading.loaded.scenario.balloon === undefined ? 'over the run' : 'while the balloon asks for pages';
   return {
     command: heading.isSession === true ? 'replay' : isOne ? 'run' : 'compare',
     title: titleOf(heading, runs),
@@ -74,13 +71,14 @@ export function describeComparison(
     repeat,
     seed: heading.seed,
     links,
+    broad: true,
     ...(opening === undefined ? {} : { opening: { figure: opening, origin } }),
     sections: [
       {
         id: 'price',
         title: isOne ? 'In short' : 'What to choose',
         text: [],
-        figures: present(
+        figures: existing(
           choiceFigure(compared),
           opening === undefined ? inShort(compared) : undefined,
           seeds === 1 ? undefined : seedsFigure(seedSamples(everyRun, through), seeds),
@@ -91,7 +89,7 @@ export function describeComparison(
         id: 'service',
         title: 'What each guest gets',
         text: [],
-        figures: present(latencyFigure(runs), goodputFigure(runs), sharesFigure(runs, heading.durationNs)),
+        figures: existing(latencyFigure(runs), goodputFigure(runs), sharesFigure(runs, heading.durationNs)),
         origin,
       },
       { id: 'cost', title: 'What it costs', text: [], figures: [cpuFigure(runs)], origin },
@@ -99,19 +97,7 @@ export function describeComparison(
         id: 'memory-and-iommu',
         title: 'What is pinned, and what the IOMMU does',
         text: [],
-        figures: present(
-          pinnedLinesFigure(
-            'memory',
-            runs.map(({ protection, memory }) => ({
-              approach: protection,
-              samples: memory.pinnedPages,
-              mostPages: memory.mostPinnedPages,
-            })),
-            when,
-          ),
-          balloonFigure(runs),
-          iotlbFigure(runs),
-        ),
+        figures: memoryFigures(heading, runs),
         origin,
       },
       {
@@ -127,6 +113,21 @@ export function describeComparison(
       },
     ],
   };
+}
+
+/** Those that there are. */
+function existing<T>(...figures: readonly (T | undefined)[]): T[] {
+  return figures.filter((figure) => figure !== undefined);
+}
+
+function memoryFigures({ loaded }: RunHeading, runs: readonly RunResult[]): ReportFigure[] {
+  const samples = runs.map(({ protection, memory }) => ({
+    approach: protection,
+    samples: memory.pinnedPages,
+    mostPages: memory.mostPinnedPages,
+  }));
+  const when = loaded.scenario.balloon === undefined ? 'over the run' : 'while the balloon asks for pages';
+  return existing(pinnedLinesFigure('memory', samples, when), balloonFigure(runs), iotlbFigure(runs));
 }
 
 function titleOf({ isSession }: RunHeading, runs: readonly RunResult[]): string {
@@ -160,8 +161,14 @@ function approachesHtml(names: readonly string[], links: readonly PageLink[]): M
   };
   return html`<dl>${known.map(
     ({ name, title, meaning, claims }) =>
-      html`<dt id="approach-${idOf(name)}">${name}</dt><dd>${title}: ${meaning}. ${claimsText(claims)} ${more(name)}</dd>`,
+      html`<dt id="approach-${idOf(name)}">${name}</dt><dd>${titledText(title, meaning)}. ${claimsText(claims)} ${more(name)}</dd>`,
   )}</dl>`;
+}
+
+/** Title and meaning as one; a word that both begin with stands once. */
+function titledText(title: string, meaning: string): string {
+  const [, first, rest] = /^([^:;]+)[:;] (.*)$/u.exec(meaning) ?? [];
+  return first !== undefined && title.startsWith(first) ? `${title}: ${rest}` : `${title}: ${meaning}`;
 }
 
 function claimsText(claims: Approach['claims']): string {
@@ -179,29 +186,23 @@ function claimsText(claims: Approach['claims']): string {
 function answerOf(compared: readonly Compared[]): string[] {
   const [first] = compared;
   if (first === undefined) return ['Nothing was run.'];
+  const through = compared.flatMap((one) => one.through ?? []);
   const violated = compared.filter(({ run }) => run.laws.some(({ held }) => !held)).map(({ name }) => name);
   return [
     ...(compared.length === 1
       ? [oneAnswer(first), ...throughAnswer(first)]
-      : [...choiceAnswers(compared), costAnswer(compared), ...latencyAnswers(compared), ...unplayed(first)]),
-    ...limitedAnswer(compared),
+      : [
+          ...choiceAnswers(compared),
+          ...gatesAnswer(through),
+          costAnswer(compared),
+          ...latencyAnswers(compared),
+          ...unplayed(first),
+        ]),
+    ...limitsAnswers(compared),
     violated.length === 0
       ? `All ${first.run.laws.length} invariants, from conservation of frames to the bounds of fairness, held in every run.`
       : `Invariants were violated under ${violated.join(', ')}: the figures of those runs are not to be trusted.`,
   ];
-}
-
-/** Where a guest's own core, and not the wire, kept it below its due. */
-function limitedAnswer(compared: readonly Compared[]): string[] {
-  const texts = compared.flatMap(({ name, run }) => {
-    const text = limitedText(run);
-    return text === undefined ? [] : [{ name, text }];
-  });
-  const [first] = texts;
-  if (first === undefined) return [];
-  const isAlike = texts.length === compared.length && texts.every(({ text }) => text === first.text);
-  if (isAlike) return [`${first.text}, under all approaches.`];
-  return texts.map(({ name, text }) => `${name}: ${text}.`);
 }
 
 function oneAnswer({ run }: Compared): string {

@@ -60,7 +60,7 @@ export const PRICE_METRICS = {
   cpuOverNone: metric('cpuOverNone', {
     title: 'CPU over none',
     head: 'over\nnone',
-    unit: 'fraction',
+    unit: 'fraction of all cores',
     axis: 'CPU over none, points of all cores',
     sentence: 'CPU busy less that of the run without protection, in points of all cores.',
     of: ({ run, none }) => (none === undefined ? undefined : none.cpu.idleFraction - run.cpu.idleFraction),

@@ -18,11 +18,10 @@ import {
 } from '../metrics/run-metrics.js';
 import { decimal, megabits, microseconds, percent } from '../number-text.js';
 import { guestOf, ranked, shownGuests } from './compared.js';
+import { FULL_WIRE_FRACTION } from './limits.js';
 
 /** More guests than these are one part of a bar. */
 const MOST_GUESTS_APART = 4;
-/** From here on the wire was the limit: it stood still at the start, and between frames now and then. */
-const FULL_WIRE_FRACTION = 0.98;
 const MOST_NAMED = 4;
 /** An approach has a line of its own where its shares are off those of the first by as many points. */
 const DIFFERENT_POINTS = 3;

@@ -1,4 +1,7 @@
+import { ATTACKS } from '../../../guests/hostile/index.js';
 import { present } from '../../../scheduler/present.js';
+import { ATTACK_MACHINE_TEXT } from '../../attack/attack-machine.js';
+import { inapplicable, inapplicableText } from '../../attack/let-through.js';
 import type { LegendEntry, Mark, Panel } from '../charts/chart.js';
 import type { ReportFigure } from '../html/figure.js';
 import { type Metric, metricFigureTable, shownValue } from '../metrics/metric.js';
@@ -25,13 +28,13 @@ export function priceFigure(compared: readonly Compared[]): ReportFigure | undef
   const panels = PRICES.map(({ metric, title }) => ({ title, spots: spotsOf(compared, metric) }));
   if (panels.some(({ spots }) => spots.length < 2)) return undefined;
   const spots = panels.flatMap((panel) => panel.spots);
+  const throughs = compared.flatMap(({ through }) => through ?? []);
   const isAnyLess = spots.some(({ carriesPercent }) => carriesPercent !== undefined);
-  const of = Math.max(...compared.map(({ through }) => through?.of ?? 0));
   return {
     id: 'price-and-protection',
     title: 'Price against protection',
     isFolded: true,
-    sentence: `Each point is an approach: the lower it is, the fewer of up to ${of} attacks by guests and by the card get through; the further left, the less it costs. None lies beyond the dashed line.`,
+    sentence: `Each point is an approach: the lower it is, the fewer of ${ATTACKS.length} attacks by guests and by the card get through; the further left, the less it costs. The dashed line joins the approaches that no other beats in both. ${inapplicableText(throughs)} ${ATTACK_MACHINE_TEXT}`,
     chart: {
       title: 'Attacks that get through, against CPU time per bit and against waiting',
       description: panels
@@ -40,7 +43,7 @@ export function priceFigure(compared: readonly Compared[]): ReportFigure | undef
             `${panel.title}: ${panel.spots.map(({ name, x, y }) => `${name} ${x.toFixed(2)}, ${y} attacks through`).join('; ')}`,
         )
         .join('. '),
-      x: { scale: 'log', own: true, ticks: TICKS },
+      x: { title: 'times none, logarithmic', scale: 'log', own: true, ticks: TICKS },
       y: { title: 'attacks that get through', domain: [0, Math.max(...spots.map(({ y }) => y)) * 1.08] },
       height: 300,
       columns: 2,
@@ -59,16 +62,29 @@ const LEGEND: readonly LegendEntry[] = [
   { text: 'carries less (percent of it)', style: 4, as: 'triangle', hollow: true },
 ];
 
-/** The same in figures, and what is pinned. */
+/** The same in figures, and what is pinned; how many attacks get through, and of how many, is one column. */
 export function priceTable(compared: readonly Compared[]): ReportFigure['table'] {
-  const metrics = Object.values(PRICE_METRICS).filter((metric) =>
+  const { cpu, cpuPerBit, goodput, goodputOfNone, worstP99, slowdown, pinned } = PRICE_METRICS;
+  const metrics = [cpu, cpuPerBit, goodput, goodputOfNone, worstP99, slowdown, pinned].filter((metric) =>
     compared.some((one) => metric.of(one) !== undefined),
   );
-  return metricFigureTable(
+  const { textHeads: _, ...table } = metricFigureTable(
     ['approach'],
     metrics,
     compared.map((subject) => ({ names: [subject.name], subject })),
   );
+  if (compared.every(({ through }) => through === undefined)) return table;
+  return {
+    ...table,
+    heads: [...table.heads, 'Attacks let through, by guests', 'by the card', 'not applicable'],
+    rows: table.rows.map((row, index) => [...row, ...throughCells(present(compared[index]))]),
+  };
+}
+
+function throughCells({ through }: Compared): string[] {
+  if (through === undefined) return ['-', '-', '-'];
+  const { byGuests, ofGuests, byCards, ofCards } = through;
+  return [`${byGuests} of ${ofGuests}`, `${byCards} of ${ofCards}`, `${inapplicable(through)}`];
 }
 
 function spotsOf(compared: readonly Compared[], metric: Metric<Compared>): Spot[] {
@@ -92,7 +108,7 @@ function spotMarks({ name, x, y, carriesPercent }: Spot): Mark[] {
       ];
 }
 
-/** From one point to the next that lets less through and costs more: none lies beyond this line. */
+/** From one point to the next that lets less through and costs more: no approach lies beyond this line. */
 function frontLine(spots: readonly Spot[]): Mark[] {
   const sorted = [...spots].sort((one, other) => one.x - other.x || one.y - other.y);
   const front: Spot[] = [];

@@ -1,6 +1,6 @@
 import { chartMarkup } from '../charts/draw.js';
 import type { FigureOrigin, FigureParameter, FigureTable, ReportFigure } from './figure.js';
-import { html, type Markup } from './markup.js';
+import { breakable, html, type Markup } from './markup.js';
 
 /** A table of more rows than these is closed at first. */
 const OPEN_ROWS = 16;
@@ -14,18 +14,16 @@ export function figureHtml(figure: ReportFigure, origin: FigureOrigin): Markup {
       : html`<div class="plot wide">${chartMarkup(chart, 'wide', `${id}-wide`)}</div>
 <div class="plot narrow">${chartMarkup(chart, 'narrow', `${id}-narrow`)}</div>`;
   const numbers =
-    chart === undefined
+    chart === undefined || isFolded
       ? tableHtml(title, table)
-      : isFolded
-        ? tableHtml(title, table)
-        : html`<details${table.rows.length > OPEN_ROWS ? '' : html` open`}><summary>The numbers as a table</summary>${tableHtml(title, table)}</details>`;
-  const below = html`${body ?? numbers}
-<div class="repeat"><span>Again:</span>${commandHtml(origin.repeat)}</div>
+      : html`<details${table.rows.length > OPEN_ROWS ? '' : html` open`}><summary>The numbers as a table</summary>${tableHtml(title, table)}</details>`;
+  const again = html`<div class="repeat"><span>Again:</span>${commandHtml(origin.repeat)}</div>
 <details class="parameters"><summary>Parameters behind it</summary>${parametersHtml([...origin.parameters, ...parameters])}</details>`;
   return html`<figure id="${id}">
 <figcaption><h3>${title}</h3><p>${sentence}</p></figcaption>
 ${drawn}
-${isFolded ? html`<details><summary>The numbers as a table, the command, the parameters</summary>${below}</details>` : below}
+${body ?? numbers}
+${isFolded ? html`<details><summary>The command, the parameters</summary>${again}</details>` : again}
 </figure>
 `;
 }
@@ -53,14 +51,15 @@ export function tableHtml(label: string, { heads, rows, note }: FigureTable): Ma
     return column === 0 ? html`<th scope="row"${kind}>${text}</th>` : html`<td${kind}>${text}</td>`;
   };
   return html`<div class="scroll${rows.length > TALL_ROWS ? ' tall' : ''}" tabindex="0" role="region" aria-label="Table: ${label}"><table>
-<thead><tr>${heads.map((head, column) => html`<th scope="col"${alignment(column)}>${head}</th>`)}</tr></thead>
+<thead><tr>${heads.map((head, column) => html`<th scope="col"${alignment(column)}>${breakable(head)}</th>`)}</tr></thead>
 <tbody>${rows.map((row) => html`<tr>${row.map(cell)}</tr>\n`)}</tbody>
 </table></div>${note === undefined ? '' : html`<p class="note">${note}</p>`}`;
 }
 
-/** Numbers stand right: with signs, separators, units of a letter or two, ranges in brackets; or a dash for none. */
+/** Numbers stand right: with signs, separators, units of a letter or two, ranges in brackets, counts of counts; or a dash for none. */
 function looksNumeric(text: string | undefined): boolean {
   return (
-    text === undefined || /^(?:[-+]?[\d.,]+(?: ?(?:%|[a-zA-Z]{1,4}))?(?: \([^)]*\))?\*?|-|)$/u.test(text)
+    text === undefined ||
+    /^(?:[-+]?[\d.,]+(?: ?(?:%|[a-zA-Z]{1,4}))?(?: \([^)]*\))?\*?|\d+ of \d+|-|)$/u.test(text)
   );
 }

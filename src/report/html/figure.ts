@@ -30,7 +30,7 @@ export interface ReportFigure {
   readonly body?: Markup;
   /** Shown in the place of the table where the figure is text. */
   readonly text?: string;
-  /** What stands under the chart is closed, in one. @defaultValue false */
+  /** The command and the parameters are closed, in one; the table stands open. @defaultValue false */
   readonly isFolded?: boolean;
   /** Besides those of its section. */
   readonly parameters?: readonly FigureParameter[];

@@ -24,6 +24,11 @@ function textOf(value: Content): string {
   return value.map(textOf).join('');
 }
 
+/** A name that may be broken behind its colon and its plus. */
+export function breakable(name: string): Markup {
+  return html`${name.split(/(?<=[:+])/u).map((part) => html`${part}<wbr>`)}`;
+}
+
 /** Text as HTML and XML take it between tags and between double or single quotes. */
 export function escapeText(text: string): string {
   return text

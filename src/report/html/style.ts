@@ -112,15 +112,18 @@ details{border-top:1px solid var(--line)}
 details:last-of-type{border-bottom:1px solid var(--line)}
 summary{cursor:pointer;padding:.4rem 0;font-size:.92rem;color:var(--link)}
 details[open]>summary{color:var(--ink)}
-.scroll{overflow-x:auto;max-width:100%;margin:.3rem 0 .8rem}
+.scroll{overflow-x:auto;max-width:100%;margin:.3rem 0 .8rem;scrollbar-width:thin;scrollbar-color:var(--rule) var(--raised);padding-bottom:.2rem;
+background:linear-gradient(to left,var(--paper) 2rem,transparent) right/3rem 100% no-repeat local,linear-gradient(to left,var(--line),transparent) right/.9rem 100% no-repeat scroll}
 table{border-collapse:collapse;font-size:.84rem;line-height:1.35;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .7rem .25rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--grid)}
 thead th{vertical-align:bottom;border-bottom:1px solid var(--rule);font-weight:600}
 tbody th{font-weight:400}
+.scroll :is(thead th:first-child,tbody th:first-child){position:sticky;left:0;background:var(--paper);z-index:1}
 tbody :is(th,td){white-space:nowrap}
 tbody :is(th,td).long{white-space:normal;min-width:12.5rem}
 .tall{max-height:34rem;overflow:auto;border-bottom:1px solid var(--rule)}
 .tall thead th{position:sticky;top:0;background:var(--paper)}
+.tall thead th:first-child{z-index:2}
 .number{text-align:right;white-space:nowrap}
 .number:is(thead th){white-space:normal}
 .note{font-size:.84rem;color:var(--soft)}
@@ -136,7 +139,7 @@ nav,.skip,details:not([open]){display:none}
 figure,h2,h3{break-inside:avoid}
 h2,h3,figcaption{break-after:avoid}
 a{color:inherit;text-decoration:none}
-.scroll,.tall{overflow:visible;max-height:none}
+.scroll,.tall{overflow:visible;max-height:none;background:none}
 ${PAPER}
 }
 `;

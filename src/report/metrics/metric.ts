@@ -50,6 +50,7 @@ export const UNITS: Readonly<Record<string, ShownUnit>> = {
   'bit/s': { unit: 'Mb/s', divisor: 1e6, digits: 1 },
   ns: { unit: 'us', divisor: 1e3, digits: 0, fineBelow: 10 },
   fraction: { unit: '%', divisor: 0.01, digits: 1 },
+  'fraction of all cores': { unit: 'points of CPU', divisor: 0.01, digits: 1 },
   pages: { unit: 'MB', divisor: 1e6 / 4096, digits: 1 },
   count: { unit: '', divisor: 1, digits: 0 },
   bytes: { unit: 'bytes', divisor: 1, digits: 0 },

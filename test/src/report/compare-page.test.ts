@@ -1,9 +1,12 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { ATTACKS } from '../../../guests/hostile/index.js';
 import type { LetThrough } from '../../../src/attack/let-through.js';
 import type { RunResult } from '../../../src/machine/run-result.js';
 import { DOUBTS, unbeaten } from '../../../src/report/compare/choice.js';
 import { describeComparison } from '../../../src/report/compare/compare-page.js';
-import { compareRuns, PRICE_METRICS } from '../../../src/report/compare/compared.js';
+import { type Compared, compareRuns, PRICE_METRICS } from '../../../src/report/compare/compared.js';
+import { limitsAnswers } from '../../../src/report/compare/limits.js';
+import { figureHtml } from '../../../src/report/html/figure-html.js';
 import { checkScenario } from '../../../src/scenario/load.js';
 import { simulate } from '../../../src/simulate.js';
 
@@ -109,5 +112,49 @@ describe('the page of a comparison', () => {
       'iommu:single-use lets the fewest attacks of all through, 5 of 40',
     );
     expect(answer.join(' ')).not.toMatch(/cheapest/u);
+  });
+
+  test('prices stand open under the first figure, and every count of attacks says of how many', () => {
+    const { opening } = describeComparison(heading, runs, 'again', THROUGH);
+    if (opening === undefined) throw new Error('no opening');
+    const { text } = figureHtml(opening.figure, opening.origin);
+    const closed = text.replaceAll(/<details[^>]*>[\s\S]*<\/details>/gu, '');
+    expect(closed).toContain('<table>');
+    expect(closed).toContain('>20 of 30<');
+    expect(opening.figure.sentence).toContain(
+      `of ${ATTACKS.length}, ${ATTACKS.length - 40} under ${APPROACHES.join(', ')}`,
+    );
+    expect(opening.figure.sentence).toContain('two guests, 64 MB, one port of 1 Gb/s');
+    expect(opening.figure.sentence).not.toContain('None lies');
+    expect(opening.figure.chart?.x.title).toContain('logarithmic');
+  });
+
+  test('CDNA against an IOMMU is on this page too', () => {
+    const { answer } = describeComparison(heading, runs, 'again', THROUGH);
+    expect(answer.join('\n')).toMatch(/CDNA against an IOMMU \(iommu:single-use\): .*4 of 30 .*3 of 30/u);
+  });
+
+  test('what limits is one sentence for all approaches with the same reason, and names the wire where it is full', () => {
+    const limited = (name: string, wireBusyFraction: number): Compared => {
+      const [none] = compareRuns(runs, THROUGH);
+      if (none === undefined) throw new Error('runs are missing');
+      return { ...none, name, run: { ...none.run, cpuLimited: ['light'], wireBusyFraction } };
+    };
+    const sentences = limitsAnswers([limited('a', 1), limited('b', 0.5), limited('c', 1)]);
+    expect(sentences).toHaveLength(2);
+    expect(sentences[0]).toMatch(/^Under a, c the wire is full, .* light got less/u);
+    expect(sentences[1]).toMatch(/^Under b light sent less/u);
+    const driverDomain = limitsAnswers(compareRuns(runs, THROUGH)).filter((text) =>
+      text.startsWith('driver-domain carries'),
+    );
+    expect(driverDomain).toHaveLength(1);
+    expect(driverDomain[0]).toMatch(/one driver domain, which takes \d/u);
+  });
+
+  test('a word that title and meaning both begin with stands once', () => {
+    const { sections } = describeComparison(heading, runs, 'again', THROUGH);
+    const text = sections.map(({ more }) => more?.text ?? '').join('');
+    expect(text).toContain('plain DMA: both gates');
+    expect(text).not.toMatch(/plain DMA: plain|: IOMMU;/u);
   });
 });
