@@ -162,6 +162,44 @@ describe('rings', () => {
   });
 });
 
+describe('a control register that is written by halves', () => {
+  it('starts and stops the commands with the half that says so, and with no other write', () => {
+    const { sink, post, read, unit } = machine(0n);
+    const half = (value: bigint) => unit.registers.write32(CONTROL, Number(value));
+    sink.take();
+    post({ type: 'invalidate-devtab-entry', deviceId: DEVICE });
+    expect(sink.take()).toEqual([]);
+    half(IOMMU_EN | CMD_BUF_EN);
+    post({ type: 'invalidate-devtab-entry', deviceId: DEVICE });
+    const [context] = ['context device 0 5 0'];
+    expect(sink.take().filter((one) => one === context)).toHaveLength(2);
+    half(IOMMU_EN);
+    post({ type: 'invalidate-devtab-entry', deviceId: DEVICE });
+    expect([sink.take(), read(COMMAND_HEAD)]).toEqual([[], 32n]);
+  });
+
+  it('does not set commands going again that an error has stopped, as long as CmdBufEn stays set', () => {
+    const { memory, sink, post, read, unit, write, kernel } = machine();
+    // Opcode 15 is none.
+    memory.writeU32(COMMANDS + 4, 0xf000_0000);
+    write(COMMAND_TAIL, 16n);
+    kernel.drain();
+    sink.take();
+    // Software puts a good one in its place: that alone does not set them going, nor does another bit.
+    writeCommand(memory, hostPhysicalAddress(COMMANDS), {
+      type: 'invalidate-devtab-entry',
+      deviceId: DEVICE,
+    });
+    unit.registers.write32(CONTROL, Number(ALL & ~COM_WAIT_INT_EN));
+    post({ type: 'invalidate-devtab-entry', deviceId: DEVICE });
+    expect([sink.take(), read(COMMAND_HEAD)]).toEqual([[], 0n]);
+    unit.registers.write32(CONTROL, Number(ALL & ~CMD_BUF_EN));
+    unit.registers.write32(CONTROL, Number(ALL));
+    kernel.drain();
+    expect([sink.take().length, read(COMMAND_HEAD)]).toEqual([2, 32n]);
+  });
+});
+
 describe('interrupt remapping', () => {
   const REMAPPED = 2n << 60n;
   const setDevice = (memory: SparseMemory, interrupts: bigint, flags = 0n) => {
@@ -204,6 +242,21 @@ describe('interrupt remapping', () => {
     memory.writeU32(TABLE + 12, 1 | (0x61 << 16));
     configure();
     expect(message(3)).toBe(0x61);
+  });
+});
+
+describe('a device table after a reset', () => {
+  it('is none for messages too, until software names one again', () => {
+    const { memory, unit, write, message } = machine();
+    memory.writeU64(DEVICES + DEVICE * 32 + 16, 1n | (4n << 1n) | BigInt(TABLE) | (2n << 60n));
+    memory.writeU32(TABLE + 12, 1 | (0x41 << 16));
+    expect(message(3)).toBe(0x41);
+    unit.reset();
+    write(CONTROL, IOMMU_EN);
+    // The register says one page at 0, of which there is no memory.
+    expect(message(3)).toMatch(/^event [13]/u);
+    write(DEVICE_TABLE_BASE, BigInt(DEVICES));
+    expect(message(3)).toBe(0x41);
   });
 });
 
