@@ -1,3 +1,4 @@
+import { floorLog2 } from '../../scheduler/whole-logarithm.js';
 import {
   CALL_PAGE_ID,
   CALL_PAGE_VERSION,
@@ -66,7 +67,7 @@ export class CallPage {
       case 'HAND_OVER':
         return HAND_OVERS.indexOf(device.handOver);
       case 'RING_SIZES':
-        return Math.log2(device.slots.transmit) + Math.log2(device.slots.receive) * 256;
+        return floorLog2(device.slots.transmit) + floorLog2(device.slots.receive) * 256;
       case 'MAC_LOW':
         return device.mac % 2 ** 32;
       case 'MAC_HIGH':
