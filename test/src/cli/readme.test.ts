@@ -16,7 +16,7 @@ test('the scripts that README and CONTRIBUTING name exist, and so do the files t
   const { scripts } = JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')) as { scripts: object };
   const contributing = readFileSync(new URL('CONTRIBUTING.md', ROOT), 'utf8');
   for (const text of [README, contributing]) {
-    for (const [, name = ''] of text.matchAll(/npm run ([\w:]+)/gu))
+    for (const [, name = ''] of text.matchAll(/npm run ([\w:-]+)/gu))
       expect(Object.keys(scripts)).toContain(name);
     for (const [, path = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)\)/gu)) {
       if (path.endsWith('.md') || path.endsWith('.svg'))
