@@ -30,7 +30,7 @@ const PICTURES: readonly Picture[] = [
     file: 'report-compare.png',
     report: 'compare',
     width: 1000,
-    height: 600,
+    height: 720,
     from: '#price-and-protection',
   },
   { file: 'report-memory.png', report: 'compare', width: 1000, height: 560, from: '#memory' },
