@@ -28,9 +28,13 @@ const ALLOWED = [
   // The pace at which a reader watches: results are the same at each.
   'src/lab/page/worker.ts: performance',
   'src/lab/page/worker.ts: setTimeout',
+  // The other guests have their turn between two pieces of what one client asks for; the log has the turns.
+  'src/live/server/guest-socket.ts: setImmediate',
   // The token that a page has to show, which is not for others to guess; and how often a page is told.
   'src/live/server/lab-endpoint.ts: randomBytes',
   'src/live/server/lab-endpoint.ts: setInterval',
+  // How long a socket that is being closed may take.
+  'src/live/server/limit-end.ts: setTimeout',
   // The one place where the host's clock drives a machine: what it took in is logged, and replayed to the bit.
   'src/live/server/wall-clock.ts: hrtime',
   'src/live/server/wall-clock.ts: setImmediate',
