@@ -1,6 +1,8 @@
 import type { PortQueue } from '../../host/protection/guest-port.js';
 import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
+import { present } from '../../scheduler/present.js';
+import type { MemoryPiece } from '../pci/attached-device.js';
 import type { FrontCounters } from './front-counters.js';
 import { PendingBuffers } from './pending-buffers.js';
 import type { Virtqueue } from './virtqueue.js';
@@ -20,6 +22,9 @@ export abstract class QueueFront {
   protected port: PortQueue | undefined;
   /** One past the last buffer that was given back. */
   protected finished = 0;
+  // Slot of the port: where its buffer lies, a guest-physical address, and its bytes.
+  protected origins = new Float64Array(0);
+  protected lengths = new Uint32Array(0);
 
   constructor(
     queue: Virtqueue,
@@ -42,6 +47,18 @@ export abstract class QueueFront {
     return this.port === undefined ? 0 : (this.port.producer - this.finished) >>> 0;
   }
 
+  /** Buffers that are out. */
+  inUse(): MemoryPiece[] {
+    const { port } = this;
+    const pieces: MemoryPiece[] = [];
+    if (port === undefined) return pieces;
+    for (let index = this.finished; index !== port.producer; index = (index + 1) >>> 0) {
+      const slot = index & (port.slots - 1);
+      pieces.push({ address: present(this.origins[slot]), bytes: present(this.lengths[slot]) });
+    }
+    return pieces;
+  }
+
   checkInvariants(): void {
     const { port } = this;
     if (port !== undefined && this.outstanding > port.slots) {
@@ -56,6 +73,8 @@ export abstract class QueueFront {
   protected attach(port: PortQueue): void {
     this.port = port;
     this.finished = port.producer;
+    this.origins = new Float64Array(port.slots);
+    this.lengths = new Uint32Array(port.slots);
     this.pending.clear();
   }
 

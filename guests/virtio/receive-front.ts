@@ -2,7 +2,6 @@ import type { GuestPort, PortQueue } from '../../host/protection/guest-port.js';
 import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_BUFFER_BYTES, MAX_FRAME_BYTES } from '../../nic/descriptor.js';
 import { present } from '../../scheduler/present.js';
-import type { MemoryPiece } from '../pci/attached-device.js';
 import type { FrontCounters } from './front-counters.js';
 import type { GuestMemory } from './guest-memory.js';
 import { QueueFront } from './queue-front.js';
@@ -20,10 +19,8 @@ export class ReceiveFront extends QueueFront {
   readonly #memory: GuestMemory;
   readonly #header = new Uint8Array(NET_HEADER_BYTES);
   #scratch = new Uint8Array(0);
-  // Per slot of the port: the chain, and the buffer as the driver made it, header included.
+  // Per slot of the port: the chain. Where its buffer lies is kept as the driver made it, header included.
   #heads = new Uint16Array(0);
-  #addresses = new Float64Array(0);
-  #lengths = new Uint32Array(0);
   // The same per head, from the time that a chain is taken.
   readonly #addressOfHead: Float64Array;
   readonly #lengthOfHead: Uint32Array;
@@ -33,8 +30,8 @@ export class ReceiveFront extends QueueFront {
   readonly #accepted = (index: number, head: number) => {
     const slot = index & (this.#heads.length - 1);
     this.#heads[slot] = head;
-    this.#addresses[slot] = present(this.#addressOfHead[head]);
-    this.#lengths[slot] = present(this.#lengthOfHead[head]);
+    this.origins[slot] = present(this.#addressOfHead[head]);
+    this.lengths[slot] = present(this.#lengthOfHead[head]);
     this.counters.buffersPosted += 1;
   };
   readonly #refused = (head: number) => {
@@ -63,8 +60,6 @@ export class ReceiveFront extends QueueFront {
   resume(port: GuestPort): void {
     this.attach(port.receive);
     this.#heads = new Uint16Array(port.receive.slots);
-    this.#addresses = new Float64Array(port.receive.slots);
-    this.#lengths = new Uint32Array(port.receive.slots);
   }
 
   override close(): void {
@@ -81,18 +76,6 @@ export class ReceiveFront extends QueueFront {
       out.push(present(this.#heads[index & (port.slots - 1)]));
     this.#spare.unshift(...out);
     super.close();
-  }
-
-  /** Buffers that are out. */
-  inUse(): MemoryPiece[] {
-    const { port } = this;
-    const pieces: MemoryPiece[] = [];
-    if (port === undefined) return pieces;
-    for (let index = this.finished; index !== port.producer; index = (index + 1) >>> 0) {
-      const slot = index & (port.slots - 1);
-      pieces.push({ address: present(this.#addresses[slot]), bytes: present(this.#lengths[slot]) });
-    }
-    return pieces;
   }
 
   /** Hands over the buffers that the driver has made available, as far as the port has space. */
@@ -177,7 +160,7 @@ export class ReceiveFront extends QueueFront {
     else {
       const slot = first & mask;
       writeU16(this.#header, NUM_BUFFERS_OFFSET, 1);
-      if (this.#memory.write(present(this.#addresses[slot]), NET_HEADER_BYTES, this.#header, 0))
+      if (this.#memory.write(present(this.origins[slot]), NET_HEADER_BYTES, this.#header, 0))
         this.queue.giveBack(present(this.#heads[slot]), port.completedLength(first) + NET_HEADER_BYTES);
       else this.queue.fail('ring-not-in-memory');
     }
@@ -195,7 +178,7 @@ export class ReceiveFront extends QueueFront {
     for (let step = 0; step < buffers; step += 1) {
       const index = (first + step) >>> 0;
       const length = port.completedLength(index);
-      const address = present(this.#addresses[index & mask]) + NET_HEADER_BYTES;
+      const address = present(this.origins[index & mask]) + NET_HEADER_BYTES;
       if (bytes + length > scratch.length || !this.#memory.read(address, length, scratch, bytes)) {
         this.queue.fail('ring-not-in-memory');
         return;
@@ -203,7 +186,7 @@ export class ReceiveFront extends QueueFront {
       bytes += length;
     }
     let used = 0;
-    for (let at = 0; at < bytes; used += 1) at += present(this.#lengths[(first + used) & mask]);
+    for (let at = 0; at < bytes; used += 1) at += present(this.lengths[(first + used) & mask]);
     scratch.fill(0, 0, NET_HEADER_BYTES);
     writeU16(scratch, NUM_BUFFERS_OFFSET, used);
     for (let step = 0, at = 0; step < buffers; step += 1) {
@@ -213,8 +196,8 @@ export class ReceiveFront extends QueueFront {
         this.#spare.push(head);
         continue;
       }
-      const piece = Math.min(present(this.#lengths[slot]), bytes - at);
-      if (!this.#memory.write(present(this.#addresses[slot]), piece, scratch, at)) {
+      const piece = Math.min(present(this.lengths[slot]), bytes - at);
+      if (!this.#memory.write(present(this.origins[slot]), piece, scratch, at)) {
         this.queue.fail('ring-not-in-memory');
         return;
       }

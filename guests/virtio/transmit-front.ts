@@ -2,7 +2,6 @@ import type { GuestPort, PortQueue } from '../../host/protection/guest-port.js';
 import type { GuestPhysicalAddress } from '../../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_BUFFER_BYTES } from '../../nic/descriptor.js';
 import { present } from '../../scheduler/present.js';
-import type { MemoryPiece } from '../pci/attached-device.js';
 import type { FrontCounters } from './front-counters.js';
 import { QueueFront } from './queue-front.js';
 import { NET_HEADER_BYTES } from './virtio-registers.js';
@@ -22,10 +21,8 @@ export class TransmitFront extends QueueFront {
   readonly #nowNs: () => number;
   // Slot of the port: the head of the chain whose last buffer is there.
   #heads = new Int32Array(0);
-  // and when the frame was handed over, ns; and for every slot, where its buffer lies.
+  // and when the frame was handed over, ns.
   #postedNs = new Float64Array(0);
-  #origins = new Float64Array(0);
-  #lengths = new Uint32Array(0);
   // Chains that were out when the device was paused: handed over again before any other.
   readonly #again: number[] = [];
   // The chain in `queue.chain` was taken and is not handed over: the port had no space.
@@ -35,8 +32,8 @@ export class TransmitFront extends QueueFront {
     const last = (flags & FLAG_END_OF_PACKET) !== 0;
     const slot = index & (this.#heads.length - 1);
     this.#heads[slot] = last ? head : NOT_LAST;
-    this.#origins[slot] = origin;
-    this.#lengths[slot] = length;
+    this.origins[slot] = origin;
+    this.lengths[slot] = length;
     if (!last) return;
     this.#postedNs[slot] = this.#nowNs();
     this.counters.framesPosted += 1;
@@ -67,8 +64,6 @@ export class TransmitFront extends QueueFront {
     this.attach(port.transmit);
     this.#heads = new Int32Array(port.transmit.slots).fill(NOT_LAST);
     this.#postedNs = new Float64Array(port.transmit.slots);
-    this.#origins = new Float64Array(port.transmit.slots);
-    this.#lengths = new Uint32Array(port.transmit.slots);
   }
 
   override close(): void {
@@ -93,18 +88,6 @@ export class TransmitFront extends QueueFront {
     this.#held = false;
     this.#again.unshift(...out);
     super.close();
-  }
-
-  /** Buffers that are out. */
-  inUse(): MemoryPiece[] {
-    const { port } = this;
-    const pieces: MemoryPiece[] = [];
-    if (port === undefined) return pieces;
-    for (let index = this.finished; index !== port.producer; index = (index + 1) >>> 0) {
-      const slot = index & (port.slots - 1);
-      pieces.push({ address: present(this.#origins[slot]), bytes: present(this.#lengths[slot]) });
-    }
-    return pieces;
   }
 
   /** When the frame whose last buffer has this index of the port was handed over, ns. */
