@@ -129,6 +129,7 @@ export class LiveMachine {
           this.fingerprint.add(TRACE_EVENTS.control, endNs, NO_CONTEXT, length);
           this.fingerprint.addBytes(bytes, offset, length);
         },
+        rateChanged: (rateBps) => observer?.wireTap?.rateChanged?.(rateBps),
       },
       instruments: {
         ...observer?.instruments,

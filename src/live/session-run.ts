@@ -90,10 +90,10 @@ export class SessionRun {
     for (const { name, port } of guests) this.#opened(this.#number(name), port);
     // As in a run: where frames stay inside, what is posted says nothing about the wire.
     if (this.#staysInside) return;
-    const { overheadBytes, rateBps, transmitFifoBytes } = host.nic.parameters;
+    const { overheadBytes, transmitFifoBytes } = host.nic.parameters;
     const fifoBytes = (transmitFifoBytes * (PADDED_FRAME_BYTES + overheadBytes)) / PADDED_FRAME_BYTES;
     this.#transmitMeter?.judge({
-      rateBps,
+      wireBytes: (fromNs, toNs) => host.nic.line.capacityBytes(fromNs, toNs),
       fifoBytes,
       hasPosted: (context) => host.nic.hasPosted(context),
       isPaused: (context) => host.nic.isPaused(context),
@@ -189,7 +189,8 @@ export class SessionRun {
       demandOf: (guest, kernel, target) => this.#due.demandOf(this.#emulated(guest), kernel, target),
       onChange: (atNs, context, _detail, change) => {
         const number = this.#numberOf[context];
-        if (number !== undefined) this.#due.changed(number, fluidChange(change), atNs);
+        if (number !== undefined && change.guest !== undefined)
+          this.#due.changed(number, fluidChange(change), atNs);
       },
       wireTap: this.#wireTap(),
       instruments: this.#instruments(),
@@ -228,6 +229,7 @@ export class SessionRun {
         parts.left(index, createdNs, endNs);
         this.#transmitLatency.record(endNs - createdNs);
       },
+      rateChanged: (rateBps) => this.#due.rateChanged(rateBps, this.#measured.kernel.nowNs),
     };
   }
 

@@ -23,7 +23,7 @@ import {
 import { type ChangeListener, scheduleChanges } from './changes.js';
 import { shareOf } from './entitlements.js';
 import { schedulePauses } from './flow-control.js';
-import { cardFor, memoryBytesFor, type NamedSpec, wireTo } from './machine-parts.js';
+import { cardFor, changedRates, memoryBytesFor, type NamedSpec, wireTo } from './machine-parts.js';
 import { portOptions } from './port-options.js';
 import { type BuiltTraffic, buildTraffic, type CaptureStore, type ReplayedCapture } from './traffic.js';
 import { withoutUndefined } from './without-undefined.js';
@@ -106,6 +106,7 @@ export class Machine {
       ...DEFAULT_LINK,
       ...link,
       rateBps: card.rateBps,
+      mostRateBps: Math.max(card.rateBps, ...changedRates(scenario)),
       pfcClasses: card.pfcClasses,
     });
     this.host = new Host({
@@ -145,6 +146,11 @@ export class Machine {
     this.#hasChangedTraffic.add(guest);
     guest.driver.detachAll();
     if (source !== undefined) guest.driver.attach(source);
+  }
+
+  /** The wire has another rate from now on; the far end follows the card. */
+  changeRate(rateBps: number): void {
+    this.host.nic.changeRate(rateBps);
   }
 
   /** Runs to a moment of virtual time, ns. */

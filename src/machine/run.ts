@@ -142,7 +142,8 @@ export class Run {
         instruments: this.#instruments(),
         onChange: (atNs, context, detail, change) => {
           this.#fingerprint.add(TRACE_EVENTS.changed, atNs, context, detail);
-          this.#fairShares.changed(present(this.#numberOf[context]), fluidChange(change), atNs);
+          if (change.guest !== undefined)
+            this.#fairShares.changed(present(this.#numberOf[context]), fluidChange(change), atNs);
         },
         demandOf: (guest, kernel, target) => this.#fairShares.demandOf(guest, kernel, target),
       });
@@ -152,11 +153,11 @@ export class Run {
     // domain posts for all guests to one context.
     const { nic, protection: built } = this.machine.host;
     if (scenario.nic?.switching !== true && built.intermediary === undefined) {
-      const { overheadBytes, rateBps, transmitFifoBytes } = nic.parameters;
+      const { overheadBytes, transmitFifoBytes } = nic.parameters;
       // The FIFO holds most bytes of the wire when its frames are the shortest.
       const fifoBytes = (transmitFifoBytes * (PADDED_FRAME_BYTES + overheadBytes)) / PADDED_FRAME_BYTES;
       this.#transmitMeter.judge({
-        rateBps,
+        wireBytes: (fromNs, toNs) => nic.line.capacityBytes(fromNs, toNs),
         fifoBytes,
         hasPosted: (context) => nic.hasPosted(context),
         isPaused: (context) => nic.isPaused(context),
@@ -374,6 +375,7 @@ export class Run {
         this.#fingerprint.add(TRACE_EVENTS.control, endNs, NO_CONTEXT, length);
         this.#fingerprint.addBytes(bytes, offset, length);
       },
+      rateChanged: (rateBps) => this.#fairShares.rateChanged(rateBps, this.machine.kernel.nowNs),
     };
   }
 

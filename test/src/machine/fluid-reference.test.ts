@@ -14,6 +14,7 @@ class StepwiseLink {
   readonly served: number[];
   readonly #backlog: number[];
   readonly #weights: number[];
+  #bytesPerNs = 1;
 
   constructor(weights: readonly number[]) {
     this.#weights = [...weights];
@@ -33,8 +34,13 @@ class StepwiseLink {
     this.#weights[member] = weight;
   }
 
+  /** So many bytes per nanosecond from now on. */
+  pace(bytesPerNs: number): void {
+    this.#bytesPerNs = bytesPerNs;
+  }
+
   serve(ns: number): void {
-    const given = maxMinFair(this.#backlog, this.#weights, ns);
+    const given = maxMinFair(this.#backlog, this.#weights, ns * this.#bytesPerNs);
     for (const [member, bytes] of given.entries()) {
       this.served[member] = (this.served[member] ?? 0) + bytes;
       this.#backlog[member] = (this.#backlog[member] ?? 0) - bytes;
@@ -46,7 +52,7 @@ const weights = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLen
 const moves = fc.array(
   fc.record({
     afterNs: fc.integer({ min: 0, max: 400 }),
-    kind: fc.constantFrom('arrive', 'arrive', 'arrive', 'wants', 'withdraw', 'reweigh'),
+    kind: fc.constantFrom('arrive', 'arrive', 'arrive', 'wants', 'withdraw', 'reweigh', 'rate'),
     member: fc.nat(7),
     bytes: fc.integer({ min: 60, max: 1538 }),
   }),
@@ -54,7 +60,7 @@ const moves = fc.array(
 );
 
 describe('a fluid link', () => {
-  test('serves what step by step water filling serves, whatever arrives, begins, is withdrawn and changes its weight', () => {
+  test('serves what step by step water filling serves, whatever arrives, begins, is withdrawn, changes its weight or the rate', () => {
     fc.assert(
       fc.property(weights, moves, (shares, script) => {
         const fluid = new FluidReference(shares, LINK_BPS);
@@ -73,6 +79,11 @@ describe('a fluid link', () => {
           } else if (kind === 'reweigh') {
             fluid.change(member, { weight: 1 + (bytes % 7) }, nowNs);
             stepwise.reweigh(member, 1 + (bytes % 7));
+          } else if (kind === 'rate') {
+            // A quarter of a byte per nanosecond to one and three quarters.
+            const bytesPerNs = (1 + (bytes % 7)) / 4;
+            fluid.changeRate(bytesPerNs * LINK_BPS, nowNs);
+            stepwise.pace(bytesPerNs);
           } else {
             fluid.withdraw(member, nowNs);
             stepwise.clear(member);
