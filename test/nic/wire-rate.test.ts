@@ -40,9 +40,8 @@ describe('the wire of a card gets another rate', () => {
     expect(card.nic.parameters.rateBps).toBe(10e9);
     card.settle();
     const lasted = card.sent.map(({ startNs, endNs }) => endNs - startNs);
-    // 1,538 bytes take 12,304 ns at 1 Gb/s; at 10 Gb/s 1,230.4, rounded up.
+    // 1,538 bytes take 12,304 ns at 1 Gb/s, and at 10 Gb/s 1,230.4.
     expect(lasted.slice(0, 6)).toEqual(new Array(6).fill(12_304));
-    expect(lasted.slice(6)).toEqual(new Array(14).fill(1_231));
     const changedNs = card.sent[5]?.endNs ?? 0;
     for (const [index, { endNs }] of card.sent.slice(6).entries())
       expect(endNs).toBe(changedNs + Math.ceil((index + 1) * 1_230.4));
@@ -73,10 +72,10 @@ describe('the wire of a card gets another rate', () => {
           expect(card.sent).toHaveLength(40);
           let lastEndNs = 0;
           for (const { startNs, endNs } of card.sent) {
-            const rate = history.findLast(({ atNs }) => atNs <= Math.max(startNs, lastEndNs))?.rateBps ?? 0;
-            expect(endNs - startNs).toBe(Math.ceil((WIRE_BYTES * 8e9) / rate));
-            // Rounded ends may overlap by less than a nanosecond.
-            expect(startNs).toBeGreaterThanOrEqual(lastEndNs - 1);
+            const rate = history.findLast(({ atNs }) => atNs <= startNs)?.rateBps ?? 0;
+            // Both ends are rounded.
+            expect(Math.abs(endNs - startNs - (WIRE_BYTES * 8e9) / rate)).toBeLessThan(1);
+            expect(startNs).toBeGreaterThanOrEqual(lastEndNs);
             if (rate < rateBps) slower += 1;
             lastEndNs = endNs;
           }
@@ -169,6 +168,7 @@ describe('the wire of a card gets another rate', () => {
     guest.post(frame(1514, undefined, guest.mac));
     guest.ring();
     while (card.nic.line.freeAtNs <= card.kernel.nowNs && card.kernel.step());
+    card.run(100);
     const endNs = card.nic.line.freeAtNs;
     card.nic.changeRate(1e8);
     expect(told).toHaveLength(2);

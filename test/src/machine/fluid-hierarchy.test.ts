@@ -116,12 +116,12 @@ describe('a hierarchy of fluid links', () => {
     for (const member of [0, 1, 2]) link.wants(member, 0);
     // 100 of 1,000 bytes for the limit, 900 as 1 to 3.
     link.changeRate(4e9, 1_000);
-    // 100 of 500, and of the 400 that are left the minimum takes 200.
+    // Of 500 the minimum takes 200, and the rest is 1 to 3: 75 is below the limit.
     link.changeRate(0.8e9, 2_000);
-    // 100 of all are half of the minimum: it takes everything.
+    // 100 are half of the minimum: it takes everything.
     link.advance(3_000);
     link.checkInvariants();
-    expect([...link.served()].map(Math.round)).toEqual([200, 225 + 200 + 100, 675 + 200]);
+    expect([...link.served()].map(Math.round)).toEqual([100 + 75, 225 + 200 + 100, 675 + 225]);
   });
 
   test('a limit that is lifted while the link runs', () => {
