@@ -178,8 +178,8 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
     const command = await page.page.locator('pre').allInnerTexts();
     expect(command.join('\n')).toContain('"rateBps": 100000000');
     // Back over frames that left at the slow rate, and forth again.
+    const there = await page.step('event');
     const print = await page.fingerprint();
-    const there = await page.position();
     for (let steps = 0; steps < 2; steps += 1) await page.back('event');
     for (let steps = 0; steps < 2; steps += 1) await page.step('event');
     expect(await page.position()).toEqual(there);
