@@ -9,6 +9,7 @@ import {
   pageNumber,
 } from '../../../../nic/addresses.js';
 import { present } from '../../../../scheduler/present.js';
+import { either } from '../../../support/whole.js';
 import { macOf, PAGE, PORT } from '../../support/machine.js';
 import { IommuLab, SETTLE_NS } from './lab.js';
 
@@ -231,7 +232,7 @@ describe.each(['direct-map', 'single-use', 'shadow-copy', 'flush-on-wrap', 'swio
   'a port for which memory runs out on the way: %s',
   (strategy) => {
     it('is not opened, says so, and nothing is left of it', () => {
-      for (let left = 0; left < 32; left += 1) {
+      for (let left = 0; left < 32; left += either(1, 4)) {
         const lab = new IommuLab({ strategy });
         const { host } = lab.machine;
         const domain = host.createGuest('guest', 1);
