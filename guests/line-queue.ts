@@ -31,7 +31,6 @@ export class LineQueue implements NearEndSender {
   #pausedUntilNs = 0;
   offered = 0;
   arrived = 0;
-  arrivedBytes = 0;
   droppedFull = 0;
   waiting = 0;
 
@@ -102,7 +101,6 @@ export class LineQueue implements NearEndSender {
   #onArrive(offset: number, length: number): void {
     this.waiting -= 1;
     this.arrived += 1;
-    this.arrivedBytes += length;
     this.#deliver(this.#fifo.bytes, offset, length);
     this.#fifo.shift(offset, length);
   }
