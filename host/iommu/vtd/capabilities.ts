@@ -84,6 +84,9 @@ export function encodeCap(capabilities: VtdCapabilities): bigint {
   );
 }
 
+/** ECAP.MHMV: an index of an interrupt entry has 16 bits, and any number of them may be masked. */
+const MAX_HANDLE_MASK = 15n;
+
 /** The ECAP register. */
 export function encodeEcap(capabilities: VtdCapabilities): bigint {
   return (
@@ -93,7 +96,8 @@ export function encodeEcap(capabilities: VtdCapabilities): bigint {
     flag(capabilities.interruptRemapping, 3n) |
     flag(capabilities.passThrough, 6n) |
     flag(capabilities.snoopControl, 7n) |
-    (BigInt(capabilities.iotlbOffset / 16) << 8n)
+    (BigInt(capabilities.iotlbOffset / 16) << 8n) |
+    (capabilities.interruptRemapping ? MAX_HANDLE_MASK << 20n : 0n)
   );
 }
 

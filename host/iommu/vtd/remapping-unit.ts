@@ -115,6 +115,7 @@ export class RemappingUnit extends TranslationUnit {
   /** A reset of the system: as after power-on. Nothing is translated, the queue is off, and the caches are empty. */
   reset(): void {
     this.queue.setEnabled(false);
+    this.#invalidation.reset();
     this.registers.reset();
     this.walker.rootTable = hostPhysicalAddress(0);
     this.interrupts.reset();
