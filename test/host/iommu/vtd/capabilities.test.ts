@@ -143,7 +143,7 @@ describe('capabilities that contradict themselves are refused', () => {
     const noNumber = { ...LEAST, faultRecords: '4' as unknown as number };
     expect(() => assertCapabilities(noNumber)).toThrow('VT-d capability faultRecords is 4, expected a whole');
     expect(() => assertCapabilities({ ...LEAST, tableLevels: [] })).toThrow(
-      'VT-d capability tableLevels is [], expected at least one depth',
+      'VT-d capability tableLevels is [], expected at least one depth of 3, 4 and 5',
     );
   });
 
