@@ -72,7 +72,7 @@ function object(schema: JsonSchema, replacements: Replacements, path: string): f
     const isThere = schema.required?.includes(name) === true;
     return fc
       .tuple(fc.nat({ max: 15 }), value)
-      .map(([draw, drawn]) => [name, isThere || draw < PRESENT_OF_16, drawn]);
+      .map(([draw, drawn]) => [name, isThere || draw >= 16 - PRESENT_OF_16, drawn]);
   });
   return fc
     .tuple(...fields)

@@ -166,7 +166,7 @@ test('the invalidation queue does what the specification says (VT-d 6.5.2), what
           iectl: registers.read32(IECTL),
           enabled: registers.read32(GSTS) === QIE,
         }).toEqual(model.state);
-        expect(sink.calls).toEqual(model.calls);
+        expect(sink.calls.map(whatCounts)).toEqual(model.calls.map(whatCounts));
         expect(interrupts.raised.map((line) => line.split(' ')[0])).toEqual(model.raised);
         for (const [at, data] of model.status) expect(memory.readU32(at)).toBe(data);
       }
@@ -174,6 +174,11 @@ test('the invalidation queue does what the specification says (VT-d 6.5.2), what
     { numRuns: runs(1500) },
   );
 });
+
+/** A global invalidation names no domain and no device: what the descriptor has there does not count. */
+function whatCounts(call: string): string {
+  return /^\w+ global/u.exec(call)?.[0] ?? call;
+}
 
 function unitOf(
   kernel: EventKernel,

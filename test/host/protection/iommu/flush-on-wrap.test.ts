@@ -84,7 +84,7 @@ describe.each(VENDORS)('flush-on-wrap on %s (pci-calgary.c, tce.c of Linux 2.6)'
     for (let turn = 0; turn < 4; turn += 1) use(guest.page());
     const page = guest.page();
     expect(() => guest.postReceive({ address: page, length: 200 })).toThrow(
-      /no I\/O virtual address left for 1 pages/u,
+      /^iommu\.tablePages is 4, expected more: a buffer needs 1 in a row, and 0 are free/u,
     );
     finish();
     expect(() => use(page)).not.toThrow();
