@@ -200,18 +200,23 @@ export class ExclusionProtection extends ReferenceApproach {
   }
 
   #given(pages: readonly PageNumber[], owner: DomainId, kind: PageKind): void {
-    const vector = this.#vectors[this.#guests.get(owner)?.domain ?? UNASSIGNED];
-    if (kind !== 'guest' || !this.#guests.has(owner) || vector === undefined) return;
+    const vector = this.#vectorOf(owner);
+    if (kind !== 'guest' || vector === undefined) return;
     for (const page of pages) vector.permit(page);
     this.#changed(pages.length);
   }
 
   #taken(pages: readonly PageNumber[], owner: DomainId): void {
-    const guest = this.#guests.get(owner);
-    const vector = guest === undefined ? undefined : this.#vectors[guest.domain];
+    const vector = this.#vectorOf(owner);
     if (vector === undefined) return;
     for (const page of pages) vector.exclude(page);
     this.#changed(pages.length);
+  }
+
+  /** The vector of a guest's protection domain; undefined for an owner that has no port. */
+  #vectorOf(owner: DomainId): ExclusionVector | undefined {
+    const guest = this.#guests.get(owner);
+    return guest === undefined ? undefined : this.#vectors[guest.domain];
   }
 
   #changed(bits: number): void {

@@ -191,15 +191,14 @@ export class NoDmaChipset implements AccessGate {
   /** Address of the word of the NoDMA table that holds the bit of a page, or -1 behind the table's end. */
   wordOf(address: HostPhysicalAddress): number {
     const page = pageOf(address);
-    const isCovered = page >= 0 && page < this.#tableBytes * 8;
-    return isCovered ? addressAfter(this.#tableBase, Math.floor(page / 32) * 4) : -1;
+    return page < this.#tableBytes * 8 ? addressAfter(this.#tableBase, Math.floor(page / 32) * 4) : -1;
   }
 
   #inTable(address: HostPhysicalAddress): boolean {
-    const page = pageOf(address);
-    if (!(page >= 0 && page < this.#tableBytes * 8)) return false;
-    const word = this.#memory.readU32(addressAfter(this.#tableBase, Math.floor(page / 32) * 4));
-    return ((word >>> (page & 31)) & 1) === 1;
+    const at = this.wordOf(address);
+    if (at < 0) return false;
+    const word = this.#memory.readU32(hostPhysicalAddress(at));
+    return ((word >>> (pageOf(address) & 31)) & 1) === 1;
   }
 
   #inDpr(address: HostPhysicalAddress, end: number): boolean {

@@ -18,17 +18,11 @@ import { APPROACHES_PAGE } from '../page-names.js';
 import { headingLine, type RunHeading } from '../run-heading.js';
 import { choiceAnswers, choiceFigure } from './choice.js';
 import { type Compared, compareRuns, mostSlowed, PRICE_METRICS, ranked, shownGuests } from './compared.js';
-import {
-  balloonFigure,
-  cpuFigure,
-  goodputFigure,
-  iotlbFigure,
-  latencyFigure,
-  sharesFigure,
-} from './figures.js';
+import { balloonFigure, cpuFigure, goodputFigure, iotlbFigure, latencyFigure } from './figures.js';
 import { limitsAnswers } from './limits.js';
 import { priceFigure, priceTable } from './price-figure.js';
 import { seedSamples, seedsFigure } from './seeds.js';
+import { sharesFigure } from './shares-figure.js';
 
 const MOST_GUESTS_NAMED = 12;
 /** Goodputs within this fraction of the largest are alike. */

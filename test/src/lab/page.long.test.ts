@@ -50,6 +50,15 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
     expect(readFileSync(join(folder, 'lab.html'), 'utf8')).not.toMatch(/(src|href)="(?!data:|#)[^"]/u);
   });
 
+  it('opened from disk without a link it shows three guests, steps to a frame, and has the fingerprint of Node', async () => {
+    const page = await opened();
+    expect(await page.page.locator('.domain').allInnerTexts()).toHaveLength(4);
+    await page.step('frame');
+    const { atNs } = await page.step('frame');
+    const there = await page.playTo(atNs + 100_000);
+    expect(await page.fingerprint()).toBe(straight(defaultPlan, there.atNs));
+  });
+
   it('computes in Chromium what Node computes, under each approach', async () => {
     for (const approach of ['none', 'dev', 'driver-domain', 'cdna', 'iommu:deferred', 'cdna+iommu']) {
       const plan = planOf('two-ways', approach);

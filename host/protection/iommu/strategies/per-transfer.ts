@@ -95,7 +95,7 @@ export class PerTransferGate implements SetupGate {
   }
 
   finish(queue: ContextQueue, from: number, to: number): void {
-    if (this.#closed || from === to) return;
+    if (this.#closed) return;
     this.#space.enter();
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
       const address = queue.postedAddress(index);
