@@ -3,7 +3,7 @@
  * before or runs beside it. Long work is cut where its pieces are independent. A task is imported when it is first
  * asked for: a thread that only runs machines does not read the experiments.
  */
-const TASKS = {
+export const TASKS = {
   'compare/run': async () => (await import('./run-task.js')).runTask,
   'attack/approach': async () => (await import('./attack-task.js')).playAttacks,
   'fairness/discipline': async () => (await import('../fairness/fairness-study.js')).measureFairness,
