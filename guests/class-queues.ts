@@ -43,7 +43,6 @@ export class ClassQueues implements NearEndSender, PausedSender {
   #pausedUntilNs = Number.NEGATIVE_INFINITY;
   offered = 0;
   arrived = 0;
-  arrivedBytes = 0;
   droppedFull = 0;
   waiting = 0;
 
@@ -196,7 +195,6 @@ export class ClassQueues implements NearEndSender, PausedSender {
     if (frame === undefined) throw new InvariantViolation('far end: nothing was on the cable');
     this.waiting -= 1;
     this.arrived += 1;
-    this.arrivedBytes += frame.length;
     this.#deliver(frame, 0, frame.length);
   }
 

@@ -32,7 +32,6 @@ export class LineQueue implements NearEndSender {
   #pausedUntilNs = 0;
   offered = 0;
   arrived = 0;
-  arrivedBytes = 0;
   droppedFull = 0;
   waiting = 0;
 
@@ -117,7 +116,6 @@ export class LineQueue implements NearEndSender {
   #onArrive(offset: number, length: number): void {
     this.waiting -= 1;
     this.arrived += 1;
-    this.arrivedBytes += length;
     this.#deliver(this.#fifo.bytes, offset, length);
     this.#fifo.shift(offset, length);
   }

@@ -182,10 +182,6 @@ export class LinkPartner implements WirePort {
     return this.#sender.arrived;
   }
 
-  get bytesToNic(): number {
-    return this.#sender.arrivedBytes;
-  }
-
   /** Frames that sources at the far end wanted to send: arrived, dropped here, or waiting. */
   get framesOffered(): number {
     return this.#sender.offered;

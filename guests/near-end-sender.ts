@@ -11,9 +11,8 @@ export type PullSource = Extract<TrafficSource, { kind: 'pull' }>;
 export interface NearEndSender {
   /** Frames that were to be sent: arrived, dropped here, or waiting. */
   readonly offered: number;
-  /** Frames, and their bytes, whose last bit has reached the near end. */
+  /** Frames whose last bit has reached the near end. */
   readonly arrived: number;
-  readonly arrivedBytes: number;
   /** Frames dropped because the queue was full. */
   readonly droppedFull: number;
   /** Frames waiting for the wire, or on it: offered, and neither arrived nor dropped. */

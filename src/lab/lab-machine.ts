@@ -88,13 +88,6 @@ export class LabMachine {
     return !run.done && kernel.step();
   }
 
-  /** Runs at most `count` events of one instant or later, but none after the next stop of the run. Returns how many. */
-  stepEvents(count: number): number {
-    let done = 0;
-    while (done < count && this.stepEvent()) done += 1;
-    return done;
-  }
-
   /** Runs to a point that is not behind this one. */
   runToPosition({ atNs, events }: Position): void {
     if (atNs - 1 > this.machine.kernel.nowNs) this.runTo(atNs - 1);

@@ -26,8 +26,7 @@ export type StepUnit = (typeof STEP_UNITS)[number];
 export type Counts = Readonly<Record<StepUnit, number>>;
 
 /** Files that can be taken out. */
-export const OUTPUTS = ['json', 'pcapng', 'perfetto', 'scenario'] as const;
-export type Output = (typeof OUTPUTS)[number];
+export type Output = 'json' | 'pcapng' | 'perfetto' | 'scenario';
 
 /** A capture that the scenario names, brought by the user. */
 export interface CaptureFile {

@@ -190,9 +190,7 @@ export class LabSession {
       throw new UserError(`plans are ${plans.length}, expected one, or two side by side`);
     }
     const checked = plans.map(checkPlan);
-    const store: CaptureStore = new Map(
-      captures.map(({ name, bytes }) => [captureKey('', name), parseUnpackedCapture(name, bytes)]),
-    );
+    const store = capturesOf(checked, captures);
     const machines = this.#build(checked, store);
     // What follows cannot be refused any more.
     this.#dropReplay();
@@ -516,6 +514,25 @@ function followedBy({ machine, column, way = 'transmit' }: RequestOf<'follow'>):
   if (way !== 'transmit' && way !== 'receive')
     throw new UserError(`way is ${String(way)}, expected transmit or receive`);
   return column === undefined ? undefined : { machine, column, way };
+}
+
+/**
+ * The captures that scenarios name, of those that are here; a file that was brought has no folder. What no scenario names
+ * is not looked at: a file that is no capture would otherwise refuse every machine from then on.
+ */
+function capturesOf(checked: readonly CheckedPlan[], captures: readonly CaptureFile[]): CaptureStore {
+  const store: CaptureStore = new Map();
+  for (const { scenario } of checked) {
+    for (const { traffic } of scenario.guests) {
+      if (traffic.kind !== 'replay') continue;
+      const base = traffic.capture.replace(/^.*[/\\]/u, '');
+      const file =
+        captures.find(({ name }) => name === traffic.capture) ?? captures.find(({ name }) => name === base);
+      const key = captureKey('', traffic.capture);
+      if (file !== undefined && !store.has(key)) store.set(key, parseUnpackedCapture(file.name, file.bytes));
+    }
+  }
+  return store;
 }
 
 /** Whether two changes turn the same knob: of the same guest, or of the wire. */

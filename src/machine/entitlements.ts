@@ -76,11 +76,13 @@ function tenantsOf(specs: readonly TenantSpec[]): Record<number, Tenant> {
     const above = tenantNumber(specs, parent, `tenants[${number}].parent`);
     tenants[number] = { share: withoutUndefined(share), ...(above === undefined ? {} : { parent: above }) };
   }
-  for (const [number, { name }] of specs.entries()) {
+  for (const [number, { name, parent }] of specs.entries()) {
     try {
       tenantPath(tenants, number);
     } catch {
-      throw new ScenarioError(`tenants[${number}].parent: "${name}" is among its own parents`);
+      throw new ScenarioError(
+        `tenants[${number}].parent is "${parent}", expected no tenant that is below "${name}": a tenant is not among its own parents`,
+      );
     }
   }
   return tenants;

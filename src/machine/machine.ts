@@ -122,13 +122,14 @@ export class Machine {
   }
 
   #createBalloon({ scenario, seed }: MachineAssembly): Balloon | undefined {
-    const asked = (scenario.changes ?? []).reduce((sum, { balloon = 0 }) => sum + balloon, 0);
-    if (scenario.balloon === undefined && asked === 0) return undefined;
+    const isAsked = scenario.changes?.some(({ balloon }) => balloon !== undefined) === true;
+    if (scenario.balloon === undefined && !isAsked) return undefined;
     const guests = this.guests.map(({ domain, driver }) => ({
       domain,
       bufferPages: () => driver.bufferPages,
     }));
-    const parameters = scenario.balloon ?? { ...balloonSchema.parse({ pages: asked }), isPeriodic: false };
+    // One that only changes ask for pages of has no number of them to reach.
+    const parameters = scenario.balloon ?? { ...balloonSchema.parse({ pages: 1 }), isPeriodic: false };
     return new Balloon(this.host, this.host.protection, guests, { ...parameters, seed });
   }
 

@@ -1,5 +1,6 @@
 import { lastPageOf, type PageNumber, pageAfter, pageOf, untranslated } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 import { present } from '../../../scheduler/present.js';
 import { tally } from '../../../scheduler/tally.js';
 import { COST } from '../../cpu/costs.js';
@@ -30,6 +31,7 @@ export class DeviceExclusion implements DirectPlan<ExclusionProtection> {
 
   /** @throws ParameterError for a unit that cannot be. */
   constructor(options: DeviceExclusionOptions = {}) {
+    refuseUnknownOptions('dev', options, DEFAULT_EXCLUSION_UNIT);
     this.#options = { ...DEFAULT_EXCLUSION_UNIT, ...options };
     requireExclusionUnit(this.#options);
   }

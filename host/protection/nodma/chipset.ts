@@ -15,7 +15,7 @@ export interface TableMemory {
 }
 
 /** The checks, in the order in which an access meets them. */
-export const CHECKS = ['nodma-table', 'nodma-table-protect', 'pmr', 'dpr'] as const;
+const CHECKS = ['nodma-table', 'nodma-table-protect', 'pmr', 'dpr'] as const;
 export type CheckName = (typeof CHECKS)[number];
 
 /** Host bridge 0:0.0, configuration space. */
@@ -35,7 +35,7 @@ export const PMR = {
 export const PMEN = { ENABLE: 0x80000000, STATUS: 1 } as const;
 
 /** TXT.STS bits: 5 NoDMA enabled, 8 block map status, 9 NoDMA cache, 10 NoDMA table protect. */
-export const TXT_STATUS = {
+const TXT_STATUS = {
   NODMA: 1 << 5,
   BLOCK_MAP: 1 << 8,
   CACHE: 1 << 9,

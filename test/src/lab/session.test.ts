@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decodeLink, encodeLink } from '../../../src/lab/link.js';
 import type { LabPlan } from '../../../src/lab/plan.js';
 import { PRESETS, presetOf } from '../../../src/lab/presets.js';
+import { PROTOCOL_VERSION } from '../../../src/lab/protocol.js';
 import { terminalCommand } from '../../../src/lab/terminal-command.js';
 import { turnOf } from '../../support/whole.js';
 import { LabClient } from './lab-client.js';
@@ -22,6 +24,32 @@ describe('a session of the lab', () => {
       expect(position.atNs).toBeGreaterThan(100_000);
       expect(machines[0]?.fingerprint).toBe(straight({ ...plan, approach }, position.atNs));
     }
+  });
+
+  it('plays the capture that a scenario names, whatever folder it names, and looks at no other file', () => {
+    const capture = 'captures/web.pcapng';
+    const replay = {
+      ...scenario,
+      guests: [{ traffic: { kind: 'replay' as const, capture, unfit: 'drop' as const } }],
+    };
+    const web = { name: 'web.pcapng', bytes: new Uint8Array(readFileSync(capture)) };
+    const none = { name: 'no-capture.bin', bytes: new Uint8Array(100) };
+    const client = new LabClient();
+    const open = (scenarioOf: LabPlan['scenario'], captures: readonly (typeof web)[]) => {
+      const plans = [{ ...plan, scenario: scenarioOf }];
+      client.ask({ kind: 'open', version: PROTOCOL_VERSION, plans, captures });
+      return client.reports.splice(0).findLast(({ kind }) => kind === 'opened' || kind === 'refused');
+    };
+    expect(open(replay, [none, web])?.kind).toBe('opened');
+    expect(open(scenario, [none])?.kind).toBe('opened');
+    expect(open(replay, [none])).toMatchObject({
+      kind: 'refused',
+      message:
+        'scenario: traffic.capture is "captures/web.pcapng", which is not here; drop that file on the page too',
+    });
+    // One that is named and is none is refused, and nothing after it.
+    expect(open(replay, [{ ...none, name: 'web.pcapng' }])).toMatchObject({ kind: 'refused' });
+    expect(open(scenario, [{ ...none, name: 'web.pcapng' }])?.kind).toBe('opened');
   });
 
   it('steps to the next event, the next frame and the next fault, or to the end of the run', () => {
