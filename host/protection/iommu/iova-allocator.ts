@@ -3,7 +3,7 @@ import { pageSize } from '../../iommu/page-arithmetic.js';
 import { orderOf } from './page-order.js';
 
 /** No range of I/O virtual addresses is left. */
-const NO_RANGE = ioPageNumber(-1);
+export const NO_RANGE = ioPageNumber(-1);
 
 /**
  * Gives out ranges of I/O virtual addresses to one guest, each by its first page. Sizes are rounded up to a power of two
