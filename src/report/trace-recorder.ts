@@ -269,7 +269,7 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
     }
     // The card hears of a frame when its last bit is in; copies of a broadcast have passed the wire once.
     const wireNs = Math.floor(
-      ((length + WIRE_OVERHEAD_BYTES) * 8e9) / this.#machine.partner.rateOfArrivalBps,
+      ((length + WIRE_OVERHEAD_BYTES) * 8e9) / this.#machine.partner.rateOfArrival(startNs),
     );
     const firstBitNs = Math.max(0, startNs - wireNs);
     if (firstBitNs < this.#wireInBusyNs) return;
