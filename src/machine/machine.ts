@@ -1,6 +1,11 @@
 import { DEFAULT_LINK, LinkPartner } from '../../guests/link-partner.js';
 import { type DemandObserver, NicDriver, type ReceiveHandler } from '../../guests/nic-driver.js';
-import { type RequestClient, RequestServer, type TrafficSource } from '../../guests/traffic/index.js';
+import {
+  type EchoResponder,
+  type RequestClient,
+  RequestServer,
+  type TrafficSource,
+} from '../../guests/traffic/index.js';
 import { Balloon } from '../../host/balloon/balloon.js';
 import { DEFAULT_HOST, Host } from '../../host/host.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
@@ -39,8 +44,17 @@ export interface GuestRun {
   readonly port: GuestPort;
   readonly driver: NicDriver;
   readonly client: RequestClient | undefined;
+  /** Who answers its requests, if it sends any. */
+  readonly server: ServerOfClient | undefined;
   /** The capture that it replays, if it does. */
   readonly replayed: ReplayedCapture | undefined;
+}
+
+/** The other side of a client. */
+export interface ServerOfClient {
+  readonly responder: EchoResponder;
+  /** The guest that it is part of; none where it is the far end. */
+  readonly guest: GuestRun | undefined;
 }
 
 /** A guest that is a real virtual machine: a domain and an address; its driver is its own. */
@@ -201,7 +215,8 @@ export class Machine {
       refillBatch: Math.min(16, spec.receiveSlots),
     });
     this.partner.addStation(mac, spec.trafficClass);
-    return { name, spec, mac, share, domain, port, driver, client: undefined, replayed: undefined };
+    const traffic = { client: undefined, server: undefined, replayed: undefined };
+    return { name, spec, mac, share, domain, port, driver, ...traffic };
   }
 
   #connectTraffic(assembly: MachineAssembly): void {
@@ -252,9 +267,11 @@ export class Machine {
       if (responder !== undefined)
         listen(guest, (bytes, offset, length) => responder.onReceive(bytes, offset, length));
       if (peer !== undefined) {
-        if (target === undefined)
+        const server = target !== undefined && 'driver' in target ? target : undefined;
+        if (server !== undefined) serverOf(server).add(index, peer);
+        else if (target === undefined)
           this.partner.addResponder(farEnd, (bytes, offset, length) => peer.onReceive(bytes, offset, length));
-        else if ('driver' in target) serverOf(target).add(index, peer);
+        (guest as { server: ServerOfClient | undefined }).server = { responder: peer, guest: server };
       }
       if (transmit !== undefined)
         this.#startAt(built.startNs, () => {

@@ -21,6 +21,7 @@ import { type Compared, compareRuns, mostSlowed, PRICE_METRICS, ranked, shownGue
 import {
   balloonFigure,
   cpuFigure,
+  flowControlFigure,
   goodputFigure,
   iotlbFigure,
   latencyFigure,
@@ -89,7 +90,12 @@ export function describeComparison(
         id: 'service',
         title: 'What each guest gets',
         text: [],
-        figures: existing(latencyFigure(runs), goodputFigure(runs), sharesFigure(runs, heading.durationNs)),
+        figures: existing(
+          latencyFigure(runs),
+          goodputFigure(runs),
+          sharesFigure(runs, heading.durationNs),
+          flowControlFigure(runs),
+        ),
         origin,
       },
       { id: 'cost', title: 'What it costs', text: [], figures: [cpuFigure(runs)], origin },
