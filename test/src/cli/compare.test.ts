@@ -119,7 +119,7 @@ test('a scenario with priority flow control has what it did, an approach a row; 
   const { code, out, err } = await invoke(...call, lossless);
   expect([code, err]).toEqual([0, '']);
   const parts = out.split('\n\n');
-  const section = parts[parts.findIndex((part) => part === 'What priority flow control did') + 1] ?? '';
+  const section = parts[parts.indexOf('What priority flow control did') + 1] ?? '';
   const rows = section.split('\n').map((line) => line.trim().split(/ +/u));
   const { runs } = JSON.parse((await invoke(...call, lossless, '--json')).out) as {
     runs: { protection: string; flowControl: Record<string, number>[] }[];
@@ -128,15 +128,15 @@ test('a scenario with priority flow control has what it did, an approach a row; 
   expect(rows.slice(-2)).toEqual(
     runs.map(({ protection, flowControl: [only = {}] }) => [
       protection,
-      `${only['framesReceived']}`,
-      us(only['pausedNs']),
-      `${only['framesSent']}`,
-      us(only['farEndPausedNs']),
-      (only['mostReceiveBytes'] ?? 0).toLocaleString('en-US'),
+      `${only.framesReceived}`,
+      us(only.pausedNs),
+      `${only.framesSent}`,
+      us(only.farEndPausedNs),
+      (only.mostReceiveBytes ?? 0).toLocaleString('en-US'),
     ]),
   );
   // The pause of the scenario begins at 10 ms, one of the two that are measured.
-  expect(runs[0]?.flowControl[0]?.['pausedNs']).toBeGreaterThan(900_000);
+  expect(runs[0]?.flowControl[0]?.pausedNs).toBeGreaterThan(900_000);
   const plain = await invoke(...call, RANDOM);
   expect(plain.out).not.toContain('flow control');
 });

@@ -102,16 +102,16 @@ test('counters of priority flow control are metrics: sums over classes, the larg
   const run = await simulate({ guests, nic, link: { pauses } }, { durationNs: 3_000_000, warmUpNs: 0 });
   const { flowControl = [] } = run;
   expect(flowControl).toHaveLength(2);
-  const valueOf = (id: string) => RUN_METRICS.find((metric) => metric.id === id)?.of(run);
+  const metricOf = (id: string) => RUN_METRICS.find((metric) => metric.id === id)?.of(run);
   const sum = (of: (one: (typeof flowControl)[number]) => number) =>
     flowControl.reduce((all, one) => all + of(one), 0);
-  expect(valueOf('pfcFramesReceived')).toBe(2);
+  expect(metricOf('pfcFramesReceived')).toBe(2);
   // 5,000 quanta of 512 bit times at 10 Gb/s, for two classes.
-  expect(valueOf('pfcPausedNs')).toBe(2 * 256_000);
-  expect(valueOf('pfcFramesSent')).toBe(sum(({ framesSent }) => framesSent));
-  expect(valueOf('pfcFarEndPausedNs')).toBe(sum(({ farEndPausedNs }) => farEndPausedNs));
-  expect(valueOf('pfcFarEndPausedNs')).toBeGreaterThan(0);
-  expect(valueOf('pfcMostReceiveBytes')).toBe(Math.max(...flowControl.map((one) => one.mostReceiveBytes)));
+  expect(metricOf('pfcPausedNs')).toBe(2 * 256_000);
+  expect(metricOf('pfcFramesSent')).toBe(sum(({ framesSent }) => framesSent));
+  expect(metricOf('pfcFarEndPausedNs')).toBe(sum(({ farEndPausedNs }) => farEndPausedNs));
+  expect(metricOf('pfcFarEndPausedNs')).toBeGreaterThan(0);
+  expect(metricOf('pfcMostReceiveBytes')).toBe(Math.max(...flowControl.map((one) => one.mostReceiveBytes)));
   const without = await simulate({ guests: [{}] }, { durationNs: 10_000 });
   for (const metric of RUN_METRICS)
     if (metric.id.startsWith('pfc')) expect(metric.of(without), metric.id).toBeUndefined();
