@@ -27,6 +27,8 @@ interface Unarrived {
   readonly arriving: number;
   /** Dropped, each with a named reason. */
   readonly dropped: number;
+  /** Written to memory of another owner, or read from it: such a frame is lost, and an old one may be found in its place. */
+  readonly misplaced: number;
 }
 
 /**
@@ -45,7 +47,7 @@ export function requestLaw(machine: Machine): LawResult | undefined {
 
   const places = [between, ...[...ofGuest.values()]];
   const held = places.reduce((all, { leaving, arriving }) => all + leaving + arriving, 0);
-  const dropped = places.reduce((all, one) => all + one.dropped, 0);
+  const dropped = places.reduce((all, one) => all + one.dropped + one.misplaced, 0);
   const open = sum(withoutAnswer);
   const complaints = books.flatMap((one) => complaintsOf(one, of(one.guest), of(one.serverGuest), between));
   if (open > held + dropped) complaints.push(`${open - held - dropped} are nowhere`);
@@ -60,7 +62,7 @@ export function requestLaw(machine: Machine): LawResult | undefined {
   };
 }
 
-const NOTHING: Unarrived = { leaving: 0, arriving: 0, dropped: 0 };
+const NOTHING: Unarrived = { leaving: 0, arriving: 0, dropped: 0, misplaced: 0 };
 
 function booksOf(guest: GuestRun): RequestBooks[] {
   const { client, server } = guest;
@@ -95,15 +97,17 @@ function complaintsOf(
   between: Unarrived,
 ): string[] {
   const back = answered + late;
-  const shared = between.leaving + between.arriving + client.dropped + server.dropped + between.dropped;
+  const { misplaced } = between;
+  const shared =
+    between.leaving + between.arriving + client.dropped + server.dropped + between.dropped + misplaced;
   const complaints: string[] = [];
   const require = (isSo: boolean, otherwise: string) => {
     if (!isSo) complaints.push(`${guest.name}: ${otherwise}`);
   };
   const accounted = answered + lost + underWay + abandoned;
   require(asked === accounted, `${asked} asked, ${accounted} accounted for`);
-  require(served <= asked, `${served} served of ${asked} asked`);
-  require(back <= served, `${back} answers came of ${served} given`);
+  require(served <= asked + misplaced, `${served} served of ${asked} asked`);
+  require(back <= served + misplaced, `${back} answers came of ${served} given`);
   const there = client.leaving + shared + server.arriving;
   require(asked - served <=
     there, `${asked - served} did not reach the server, ${there} can be accounted for`);
@@ -119,11 +123,13 @@ function unarrivedOf({ host }: Machine, { driver, port }: GuestRun): Unarrived {
   const untold = traffic.framesReceived - driver.framesReceived;
   const context = host.protection.intermediary === undefined ? host.nic.contexts[port.context] : undefined;
   // Without rings of its own in the card, or without any left, only the two ends of what lies between are known.
-  if (context?.transmit.attached !== true) return { leaving: driver.framesQueued, arriving: untold, dropped };
+  if (context?.transmit.attached !== true)
+    return { leaving: driver.framesQueued, arriving: untold, dropped, misplaced: 0 };
   return {
     leaving: driver.framesUnfinished(context.transmit.consumer),
     arriving: Math.min(untold, driver.buffersUntaken(context.receive.consumer)),
     dropped,
+    misplaced: 0,
   };
 }
 
@@ -138,11 +144,10 @@ function betweenGuests(machine: Machine): Unarrived {
     (sum, { driver, port }) => sum + total(driver.drops) + total(host.trafficOf(port).drops),
     0,
   );
-  // What a device read or wrote when it was another owner's is no frame of its guest any more.
-  const overwritten = balloon === undefined ? 0 : balloon.newOwner.lateReads + balloon.newOwner.lateWrites;
   return {
     leaving: (intermediary?.framesToWire ?? 0) + partner.framesComing + partner.framesWaiting,
     arriving: receive + switching + collected,
-    dropped: Math.max(0, total(dropsOf(machine)) - ofGuests) + overwritten,
+    dropped: Math.max(0, total(dropsOf(machine)) - ofGuests),
+    misplaced: balloon === undefined ? 0 : balloon.newOwner.lateReads + balloon.newOwner.lateWrites,
   };
 }

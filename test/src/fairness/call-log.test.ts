@@ -49,7 +49,7 @@ test.each([
 ])('the calls of %s are played as they were made, with starving and pauses', (name) => {
   fc.assert(
     fc.property(steps, (script) => {
-      const first = recorded(makeDiscipline(name));
+      const first = recorded(makeDiscipline(name, { linkBps: 1e9 }));
       const log = new CallLog(first.told);
       const heads = [0, 0, 0, 0];
       let nowNs = 0;
@@ -85,7 +85,7 @@ test.each([
           heads[chosen] = bytes;
         }
       }
-      const again = recorded(makeDiscipline(name));
+      const again = recorded(makeDiscipline(name, { linkBps: 1e9 }));
       log.play(again.told);
       expect(again.calls).toEqual(first.calls);
     }),
