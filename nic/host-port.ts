@@ -91,6 +91,9 @@ export interface WirePort {
 
   /** A MAC control frame of the card itself has left; it is of no context. `bytes` is borrowed. */
   controlSent?(bytes: Uint8Array, offset: number, length: number, startNs: number, endNs: number): void;
+
+  /** What leaves from now on does so at another rate, bits per second. */
+  rateChanged?(rateBps: number): void;
 }
 
 /** Instruments that look at every frame. Not streams: nothing is built to be looked at. */

@@ -70,11 +70,6 @@ export class TimingWheel {
     return present(this.#timeNs[slot]);
   }
 
-  /** Whether a slot still waits for the instant of the cursor. */
-  get instantLeft(): boolean {
-    return this.#first[this.#cursorLow & DIGIT_MASK] !== NO_SLOT;
-  }
-
   /** Inserts a slot at `timeNs`, a whole number not before the cursor, behind all that wait for that time already. */
   insert(slot: number, timeNs: number): void {
     this.#timeNs[slot] = timeNs;

@@ -66,6 +66,8 @@ export interface Snapshot {
   readonly physicalInterrupts: number;
   readonly virtualInterrupts: number;
   readonly wireBusyNs: number;
+  /** Rate that the wire has now, bits per second. */
+  readonly wireRateBps: number;
   readonly framesInside: { readonly transmit: number; readonly receive: number };
   readonly faults: number;
 }
@@ -143,6 +145,7 @@ export function machineSnapshot(
     physicalInterrupts: nic.interruptsRaised,
     virtualInterrupts: hypervisor.virtualInterrupts,
     wireBusyNs: nic.line.busyNs,
+    wireRateBps: nic.parameters.rateBps,
     framesInside: nic.framesInside,
     faults,
   };

@@ -49,7 +49,7 @@ export class FluidHierarchy implements FluidLink {
   /** Queues first, then tenants, then the link. */
   readonly #nodes: Node[];
   readonly #members: number;
-  readonly #bytesPerNs: number;
+  #bytesPerNs: number;
   #nowNs = 0;
   #isStale = true;
 
@@ -108,6 +108,12 @@ export class FluidHierarchy implements FluidLink {
     this.advance(nowNs);
     const node = this.#at(member);
     node.share = { ...node.share, ...change };
+    this.#isStale = true;
+  }
+
+  changeRate(linkBps: number, nowNs: number): void {
+    this.advance(nowNs);
+    this.#bytesPerNs = linkBps / 8e9;
     this.#isStale = true;
   }
 

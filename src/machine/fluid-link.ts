@@ -29,6 +29,8 @@ export interface FluidLink {
   resume(member: number, nowNs: number): void;
   /** The queue has another share from now on; what waits in it stays. */
   change(member: number, change: Partial<FluidShare>, nowNs: number): void;
+  /** The link has another rate from now on, bits per second. */
+  changeRate(linkBps: number, nowNs: number): void;
   wantsAll(member: number): boolean;
   /** Serves up to a moment, ns; nothing happens when it has passed. */
   advance(toNs: number): void;

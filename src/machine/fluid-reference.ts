@@ -15,7 +15,7 @@ const NOTHING = 1e-7;
  */
 export class FluidReference implements FluidLink {
   readonly #weights: number[];
-  readonly #bytesPerNs: number;
+  #bytesPerNs: number;
   /** Bytes per unit of weight that a queue has been served which was backlogged all the time. */
   #level = 0;
   #nowNs = 0;
@@ -111,6 +111,11 @@ export class FluidReference implements FluidLink {
     const empty = this.#level + ((present(this.#empty[member]) - this.#level) * before) / weight;
     this.#empty[member] = empty;
     this.#heap.push(empty, member);
+  }
+
+  changeRate(linkBps: number, nowNs: number): void {
+    this.advance(nowNs);
+    this.#bytesPerNs = linkBps / 8e9;
   }
 
   wantsAll(member: number): boolean {

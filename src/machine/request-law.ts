@@ -1,7 +1,8 @@
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import { total } from '../../scheduler/tally.js';
-import type { GuestRun, Machine } from './machine.js';
+import type { GuestRun } from './guest-run.js';
+import type { Machine } from './machine.js';
 import { dropsOf } from './run-books.js';
 import type { LawResult } from './run-result.js';
 

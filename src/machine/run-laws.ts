@@ -1,6 +1,7 @@
 import type { DropReason } from '../../nic/counters.js';
 import type { FairnessReport } from './fairness-meter.js';
-import type { GuestRun, Machine } from './machine.js';
+import type { GuestRun } from './guest-run.js';
+import type { Machine } from './machine.js';
 import type { PostedVerdict } from './posted-fairness.js';
 import { requestLaw } from './request-law.js';
 import type { LawResult } from './run-result.js';

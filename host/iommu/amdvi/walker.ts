@@ -7,7 +7,7 @@ import {
 } from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
 import { READ, spanBits, WRITE } from '../entry-format.js';
-import { pageOffset, pageSize, pageStart } from '../page-arithmetic.js';
+import { overlaps, pageOffset, pageSize, pageStart } from '../page-arithmetic.js';
 import {
   assertRequest,
   ENTRY_WORDS,
@@ -188,6 +188,11 @@ export class AmdviWalker implements TableWalker {
     return range.allowAll || (flags & DTE_EX) !== 0;
   }
 
+  #touchesExclusion(address: number, bytes: number): boolean {
+    const range = this.#exclusion;
+    return range !== undefined && overlaps(address, bytes, range.start, range.end);
+  }
+
   walkTables(iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
     const access = write ? AMDVI_FLAG.WRITE : 0;
     const needed = write ? HIGH_WRITE : HIGH_READ;
@@ -223,8 +228,10 @@ export class AmdviWalker implements TableWalker {
       table = addressField(low, high);
       if (isPage) {
         out.ok = true;
-        out.physical = pageStart(table, pageBits);
-        out.pageBits = pageBits;
+        // Of a large page around excluded addresses only what was asked for: a cache must not translate those.
+        const bits = this.#touchesExclusion(pageStart(iova, pageBits), pageSize(pageBits)) ? 12 : pageBits;
+        out.physical = pageStart(addressAfter(pageStart(table, pageBits), pageOffset(iova, pageBits)), bits);
+        out.pageBits = bits;
         out.read = (rights & READ) !== 0;
         out.write = (rights & WRITE) !== 0;
         return;

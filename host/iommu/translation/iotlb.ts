@@ -1,11 +1,10 @@
 import { type HostPhysicalAddress, hostPhysicalAddress, type IoPageNumber } from '../../../nic/addresses.js';
 import { absent } from '../../../scheduler/present.js';
+import { READ, WRITE } from '../entry-format.js';
 import { indexOfPage } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 import { type CacheSlot, NO_SLOT, TagStore } from './tag-store.js';
 
-const READ = 1;
-const WRITE = 2;
 const MAX_PAGE_BITS = 64;
 
 /**

@@ -6,11 +6,13 @@ import {
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { absent } from '../../../scheduler/present.js';
-import { pageOffset, pageStart } from '../page-arithmetic.js';
+import { overlaps, pageOffset, pageSize, pageStart } from '../page-arithmetic.js';
 import {
   assertRequest,
   ENTRY_WORDS,
   entryIndex,
+  INTERRUPT_WINDOW_END,
+  INTERRUPT_WINDOW_START,
   inInterruptWindow,
   NO_ADDRESS,
   type Reachable,
@@ -251,13 +253,17 @@ export class VtdWalker implements TableWalker {
       }
       table = addressOf(low, high);
       if (isPage) {
-        if (inInterruptWindow(addressAfter(table, pageOffset(iova, 3 + 9 * level)))) {
+        const pageBits = 3 + 9 * level;
+        const physical = addressAfter(table, pageOffset(iova, pageBits));
+        if (inInterruptWindow(physical)) {
           out.fail(VTD_FAULT.PAGE_IN_INTERRUPT_WINDOW);
           return;
         }
         out.ok = true;
-        out.physical = table;
-        out.pageBits = 3 + 9 * level;
+        // Of a large page around the window only what was asked for: a cache must not let the next request into the window.
+        const isWhole = !overlaps(table, pageSize(pageBits), INTERRUPT_WINDOW_START, INTERRUPT_WINDOW_END);
+        out.physical = isWhole ? table : pageStart(physical, 12);
+        out.pageBits = isWhole ? pageBits : 12;
         out.read = (permissions & SL_READ) !== 0;
         out.write = (permissions & SL_WRITE) !== 0;
         return;

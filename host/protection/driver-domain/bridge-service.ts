@@ -13,7 +13,10 @@ import type { GrantOperations } from './grant-operations.js';
 import type { PhysicalPort, SentListener } from './physical-port.js';
 import type { TrafficLedger } from './traffic-ledger.js';
 
-/** Pieces that one frame may be in; more than the NIC keeps descriptors of one frame would stop its context. */
+/**
+ * Pieces that one frame may be in; more than the NIC keeps descriptors of one frame would stop its context. A guest's has 38 at
+ * most: two for each of its requests, and one for each page that its bytes fill.
+ */
 const MAX_PIECES = 48;
 
 /** The parts that the service uses. */

@@ -66,6 +66,7 @@ export class TrafficLedger implements Intermediary {
       },
       controlSent: (bytes, offset, length, startNs, endNs) =>
         far.controlSent?.(bytes, offset, length, startNs, endNs),
+      rateChanged: (rateBps) => far.rateChanged?.(rateBps),
     };
   }
 

@@ -47,12 +47,11 @@ export class LiveView {
   }
 
   get layout(): MachineLayout {
-    const { subject, machine } = this.#served;
+    const { subject } = this.#served;
     return {
       approach: subject.protection,
       discipline: subject.discipline,
       blocks: this.#blocks,
-      rateBps: machine.host.nic.parameters.rateBps,
       endNs: Number.MAX_SAFE_INTEGER,
     };
   }

@@ -12,7 +12,7 @@ export function cpuFraction(run: RunResult, kind: Kind): number {
 }
 
 /** The guest whose frames wait longest at the 99th percentile; undefined when no frame left. */
-export function worstLatency({
+function worstLatency({
   guests,
 }: RunResult): { readonly guest: string; readonly p99Ns: number; readonly isOfFew: boolean } | undefined {
   let worst: ReturnType<typeof worstLatency>;

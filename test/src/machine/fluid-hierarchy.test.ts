@@ -21,6 +21,7 @@ describe('a hierarchy of fluid links', () => {
           'wants',
           'withdraw',
           'reweigh',
+          'rate',
           'pause',
           'resume',
         ),
@@ -45,6 +46,7 @@ describe('a hierarchy of fluid links', () => {
             else if (kind === 'wants') link.wants(member, nowNs);
             else if (kind === 'withdraw') link.withdraw(member, nowNs);
             else if (kind === 'pause' || kind === 'resume') link[kind](member, nowNs);
+            else if (kind === 'rate') link.changeRate(LINK_BPS / (1 + (bytes % 7)), nowNs);
             else link.change(member, { weight: 1 + (bytes % 7) }, nowNs);
             link.checkInvariants();
           }
@@ -130,6 +132,23 @@ describe('a hierarchy of fluid links', () => {
     for (const member of [0, 1]) link.resume(member, 2_000);
     link.advance(3_000);
     expect([...link.served()]).toEqual([250, 750, 2_000]);
+  });
+
+  test('a link that gets another rate: limits stay, minimums are kept as long as there is enough, the rest is shared', () => {
+    const link = new FluidHierarchy(
+      [{ share: { weight: 1, limitBps: 0.8e9 } }, { share: { weight: 1, minimumBps: 1.6e9 } }, plain(3)],
+      [],
+      LINK_BPS,
+    );
+    for (const member of [0, 1, 2]) link.wants(member, 0);
+    // 100 of 1,000 bytes for the limit, 900 as 1 to 3.
+    link.changeRate(4e9, 1_000);
+    // Of 500 the minimum takes 200, and the rest is 1 to 3: 75 is below the limit.
+    link.changeRate(0.8e9, 2_000);
+    // 100 are half of the minimum: it takes everything.
+    link.advance(3_000);
+    link.checkInvariants();
+    expect([...link.served()].map(Math.round)).toEqual([100 + 75, 225 + 200 + 100, 675 + 225]);
   });
 
   test('a limit that is lifted while the link runs', () => {

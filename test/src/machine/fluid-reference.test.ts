@@ -15,6 +15,7 @@ class StepwiseLink {
   readonly #backlog: number[];
   readonly #weights: number[];
   readonly #paused = new Set<number>();
+  #bytesPerNs = 1;
 
   constructor(weights: readonly number[]) {
     this.#weights = [...weights];
@@ -42,9 +43,14 @@ class StepwiseLink {
     this.#paused.delete(member);
   }
 
+  /** So many bytes per nanosecond from now on. */
+  pace(bytesPerNs: number): void {
+    this.#bytesPerNs = bytesPerNs;
+  }
+
   serve(ns: number): void {
     const wanted = this.#backlog.map((bytes, member) => (this.#paused.has(member) ? 0 : bytes));
-    const given = maxMinFair(wanted, this.#weights, ns);
+    const given = maxMinFair(wanted, this.#weights, ns * this.#bytesPerNs);
     for (const [member, bytes] of given.entries()) {
       this.served[member] = (this.served[member] ?? 0) + bytes;
       this.#backlog[member] = (this.#backlog[member] ?? 0) - bytes;
@@ -56,7 +62,17 @@ const weights = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLen
 const moves = fc.array(
   fc.record({
     afterNs: fc.integer({ min: 0, max: 400 }),
-    kind: fc.constantFrom('arrive', 'arrive', 'arrive', 'wants', 'withdraw', 'reweigh', 'pause', 'resume'),
+    kind: fc.constantFrom(
+      'arrive',
+      'arrive',
+      'arrive',
+      'wants',
+      'withdraw',
+      'reweigh',
+      'rate',
+      'pause',
+      'resume',
+    ),
     member: fc.nat(7),
     bytes: fc.integer({ min: 60, max: 1538 }),
   }),
@@ -64,7 +80,7 @@ const moves = fc.array(
 );
 
 describe('a fluid link', () => {
-  test('serves what step by step water filling serves, whatever arrives, begins, is withdrawn, paused, and changes its weight', () => {
+  test('serves what step by step water filling serves, whatever arrives, begins, is withdrawn, paused, changes its weight or the rate', () => {
     fc.assert(
       fc.property(weights, moves, (shares, script) => {
         const fluid = new FluidReference(shares, LINK_BPS);
@@ -86,6 +102,11 @@ describe('a fluid link', () => {
           } else if (kind === 'pause' || kind === 'resume') {
             fluid[kind](member, nowNs);
             stepwise[kind](member);
+          } else if (kind === 'rate') {
+            // A quarter of a byte per nanosecond to one and three quarters.
+            const bytesPerNs = (1 + (bytes % 7)) / 4;
+            fluid.changeRate(bytesPerNs * LINK_BPS, nowNs);
+            stepwise.pace(bytesPerNs);
           } else {
             fluid.withdraw(member, nowNs);
             stepwise.clear(member);
