@@ -69,6 +69,7 @@ export class LinkPartner implements WirePort {
   #deliver: Deliver | undefined;
   #framesFromNic = 0;
   #bytesFromNic = 0;
+  #notReflected = 0;
 
   constructor(kernel: EventKernel, options: LinkPartnerOptions) {
     if (
@@ -177,6 +178,16 @@ export class LinkPartner implements WirePort {
     return this.#bytesFromNic;
   }
 
+  /** Frames from the NIC, on the cable, that a station of the far end hears or that are sent back. */
+  get framesComing(): number {
+    return this.#heard.length;
+  }
+
+  /** Frames for a station of the near end that were not sent back, and so reached nobody. */
+  get framesNotReflected(): number {
+    return this.#notReflected;
+  }
+
   /** Frames whose last bit has reached the NIC. */
   get framesToNic(): number {
     return this.#sender.arrived;
@@ -246,16 +257,16 @@ export class LinkPartner implements WirePort {
       this.#kernel.post(this.#options.propagationNs, this.#pause, quanta);
       return;
     }
-    if (this.#responders.size === 0 && !this.#options.reflect) return;
     const destination = readMac(bytes, offset);
-    if (!this.#responders.has(destination) && !this.#reflects(destination, bytes, offset)) return;
+    if (!this.#responders.has(destination)) {
+      if (!this.#stations.has(destination)) return;
+      if (!this.#options.reflect || destination === readMac(bytes, offset + 6)) {
+        this.#notReflected += 1;
+        return;
+      }
+    }
     this.#heard.push(bytes.slice(offset, offset + length));
     this.#kernel.post(this.#options.propagationNs, this.#hear);
-  }
-
-  #reflects(destination: number, bytes: Uint8Array, offset: number): boolean {
-    if (!this.#options.reflect || !this.#stations.has(destination)) return false;
-    return destination !== readMac(bytes, offset + 6);
   }
 
   #onHear(): void {

@@ -191,11 +191,13 @@ export class FrameFlow implements DataPath, PausedSender {
 
   /** The far end has paused a traffic class: what is granted still goes, nothing more is. */
   paused(trafficClass: number): void {
+    this.#core.instruments?.paused?.(trafficClass, this.#core.kernel.nowNs);
     for (const context of this.#core.contexts)
       if (context.trafficClass === trafficClass) this.transmitScheduler.pause(context.index);
   }
 
   resumed(trafficClass: number): void {
+    this.#core.instruments?.resumed?.(trafficClass, this.#core.kernel.nowNs);
     for (const context of this.#core.contexts)
       if (context.trafficClass === trafficClass) this.transmitScheduler.ring(context.index);
   }

@@ -110,4 +110,7 @@ export interface NicInstruments {
   posted?(context: ContextId, first: number, count: number, nowNs: number): void;
   /** `count` transmit descriptors from index `first` on have left the guest's ring: the card has them. */
   fetched?(context: ContextId, first: number, count: number, nowNs: number): void;
+  /** The far end has paused a traffic class (priority flow control): nothing of it is granted until it has resumed. */
+  paused?(trafficClass: number, nowNs: number): void;
+  resumed?(trafficClass: number, nowNs: number): void;
 }

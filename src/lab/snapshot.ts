@@ -2,6 +2,7 @@ import type { NicDriver } from '../../guests/nic-driver.js';
 import type { Host } from '../../host/host.js';
 import type { DescriptorRing } from '../../nic/descriptor-ring.js';
 import type { ContextId } from '../../scheduler/branded.js';
+import { total } from '../../scheduler/tally.js';
 import type { Columns, ShownGuest } from './columns.js';
 import type { Latencies, RecentLatencies } from './recent-latencies.js';
 
@@ -152,11 +153,4 @@ export function machineSnapshot(
 
 function ringState({ slots, producer, requested, fetched, taken, consumer }: DescriptorRing): RingState {
   return { slots, producer, requested, fetched, taken, consumer };
-}
-
-/** All of what is counted by name. */
-export function total(counts: Readonly<Record<string, number>>): number {
-  let sum = 0;
-  for (const count of Object.values(counts)) sum += count;
-  return sum;
 }

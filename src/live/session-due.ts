@@ -9,6 +9,8 @@ import type { FluidLink, FluidShare } from '../machine/fluid-link.js';
 const WANTS_ALL = -1;
 const WITHDRAWN = -2;
 const CHANGED = -3;
+const PAUSED = -4;
+const RESUMED = -5;
 
 /** What one guest wanted of the wire, in the order of time: arrays, since there are millions of frames. */
 class GuestDemand {
@@ -40,6 +42,8 @@ class GuestDemand {
     const what = present(this.#what[this.#told]);
     if (what === WANTS_ALL) link.wants(guest, atNs);
     else if (what === WITHDRAWN) link.withdraw(guest, atNs);
+    else if (what === PAUSED) link.pause(guest, atNs);
+    else if (what === RESUMED) link.resume(guest, atNs);
     else if (what === CHANGED) link.change(guest, present(this.#changes.shift()), atNs);
     else link.arrived(guest, what, atNs, present(this.#queueBytes[this.#told]));
     this.#told += 1;
@@ -81,6 +85,15 @@ export class SessionDue {
   /** A guest has another share from now on. */
   changed(guest: number, change: Partial<FluidShare>, atNs: number): void {
     present(this.#demands[guest]).change(atNs, change);
+  }
+
+  /** A guest may send nothing until `resumed`: flow control has paused its traffic class. */
+  paused(guest: number, atNs: number): void {
+    present(this.#demands[guest]).add(atNs, PAUSED);
+  }
+
+  resumed(guest: number, atNs: number): void {
+    present(this.#demands[guest]).add(atNs, RESUMED);
   }
 
   /** The wire has another rate from now on. */

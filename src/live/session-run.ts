@@ -255,7 +255,19 @@ export class SessionRun {
         this.#transmitMeter?.fetched(context);
         partsOf(context)?.fetched(first, count, nowNs);
       },
+      paused: (trafficClass, nowNs) => {
+        for (const number of this.#ofClass(trafficClass)) this.#due.paused(number, nowNs);
+      },
+      resumed: (trafficClass, nowNs) => {
+        for (const number of this.#ofClass(trafficClass)) this.#due.resumed(number, nowNs);
+      },
     };
+  }
+
+  /** Numbers of the guests of a traffic class: a guest that names none is of class 0. */
+  #ofClass(trafficClass: number): number[] {
+    const specs = this.#specs;
+    return [...specs.keys()].filter((number) => (specs[number]?.spec.trafficClass ?? 0) === trafficClass);
   }
 
   #shares(endNs: number): WireShare[] {

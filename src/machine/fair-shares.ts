@@ -22,8 +22,9 @@ const NOTHING_DUE = 1;
 
 /**
  * What each guest of a machine sends on the wire, against what it is due: the service of a fluid link of the wire's
- * rate, as it is at each instant (`fluidLinkOf`), that gets the same frames at the same instants, with a queue as long as the guest's ring. It
- * depends on what guests offer and on their shares, and on no approach or discipline.
+ * rate, as it is at each instant (`fluidLinkOf`), that gets the same frames at the same instants, with a queue as long as
+ * the guest's ring. It depends on what guests offer, on their shares and on when the far end pauses their traffic classes,
+ * and on no approach or discipline.
  */
 export class FairShares {
   readonly #holders: readonly ShareHolder[];
@@ -93,6 +94,15 @@ export class FairShares {
   /** A guest can send nothing any more. */
   stopped(guest: number, nowNs: number): void {
     this.#fluid.withdraw(guest, nowNs);
+  }
+
+  /** A guest may send nothing until `resumed`: flow control has paused its traffic class. */
+  paused(guest: number, nowNs: number): void {
+    this.#fluid.pause(guest, nowNs);
+  }
+
+  resumed(guest: number, nowNs: number): void {
+    this.#fluid.resume(guest, nowNs);
   }
 
   /** A guest has another share from now on. */

@@ -159,7 +159,8 @@ export class Machine {
       refillBatch: Math.min(16, spec.receiveSlots),
     });
     this.partner.addStation(mac, spec.trafficClass);
-    return { name, spec, mac, share, domain, port, driver, client: undefined, replayed: undefined };
+    const traffic = { client: undefined, server: undefined, replayed: undefined };
+    return { name, spec, mac, share, domain, port, driver, ...traffic };
   }
 }
 

@@ -352,7 +352,19 @@ export class Run {
         this.#transmitMeter.fetched(context);
         this.#guestParts[context]?.fetched(first, count, nowNs);
       },
+      paused: (trafficClass, nowNs) => {
+        for (const number of this.#ofClass(trafficClass)) this.#fairShares.paused(number, nowNs);
+      },
+      resumed: (trafficClass, nowNs) => {
+        for (const number of this.#ofClass(trafficClass)) this.#fairShares.resumed(number, nowNs);
+      },
     };
+  }
+
+  /** Numbers of the guests of a traffic class: a guest that names none is of class 0. */
+  #ofClass(trafficClass: number): number[] {
+    const { guests } = this.machine;
+    return [...guests.keys()].filter((number) => (guests[number]?.spec.trafficClass ?? 0) === trafficClass);
   }
 
   /** What is rare enough for a stream goes into the fingerprint from there. */

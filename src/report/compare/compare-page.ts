@@ -19,7 +19,14 @@ import { APPROACHES_PAGE } from '../page-names.js';
 import { headingLine, type RunHeading } from '../run-heading.js';
 import { choiceAnswers, choiceFigure } from './choice.js';
 import { type Compared, compareRuns, mostSlowed, PRICE_METRICS, ranked, shownGuests } from './compared.js';
-import { balloonFigure, cpuFigure, goodputFigure, iotlbFigure, latencyFigure } from './figures.js';
+import {
+  balloonFigure,
+  cpuFigure,
+  flowControlFigure,
+  goodputFigure,
+  iotlbFigure,
+  latencyFigure,
+} from './figures.js';
 import { limitsAnswers } from './limits.js';
 import { priceFigure, priceTable } from './price-figure.js';
 import { seedSamples, seedsFigure } from './seeds.js';
@@ -86,7 +93,12 @@ export function describeComparison(
         id: 'service',
         title: 'What each guest gets',
         text: [],
-        figures: existing(latencyFigure(runs), goodputFigure(runs), sharesFigure(runs, heading.durationNs)),
+        figures: existing(
+          latencyFigure(runs),
+          goodputFigure(runs),
+          sharesFigure(runs, heading.durationNs),
+          flowControlFigure(runs),
+        ),
         origin,
       },
       { id: 'cost', title: 'What it costs', text: [], figures: [cpuFigure(runs)], origin },
