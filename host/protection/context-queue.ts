@@ -64,7 +64,7 @@ export class ContextQueue implements PortQueue {
   readonly direction: 'transmit' | 'receive';
   readonly #parts: HostParts;
   readonly #gate: SetupGate;
-  readonly #ring: HostPhysicalAddress;
+  readonly #ringBase: HostPhysicalAddress;
   readonly #statusWord: HostPhysicalAddress;
   readonly #mailbox: number;
   readonly #writtenByDriver: boolean;
@@ -90,7 +90,7 @@ export class ContextQueue implements PortQueue {
     this.#gate = gate;
     this.direction = placement.direction;
     this.slots = placement.slots;
-    this.#ring = placement.ring;
+    this.#ringBase = placement.ring;
     this.#statusWord = placement.statusWord;
     this.#writtenByDriver = placement.writtenByDriver;
     this.#inMemory = placement.inMemory;
@@ -145,7 +145,7 @@ export class ContextQueue implements PortQueue {
 
   /** Physical address of the ring. @throws InvariantViolation where only the guest's own IOMMU knows it */
   get ringAddress(): HostPhysicalAddress {
-    return this.#inMemory ? this.#ring : absent();
+    return this.#inMemory ? this.#ringBase : absent();
   }
 
   /** Address and length of the buffer in a slot, as the guest gave them, and as the device got them. */
@@ -249,7 +249,7 @@ export class ContextQueue implements PortQueue {
   }
 
   #slotAddress(index: number): HostPhysicalAddress {
-    return addressAfter(this.#ring, (index & (this.slots - 1)) * DESCRIPTOR_BYTES);
+    return addressAfter(this.#ringBase, (index & (this.slots - 1)) * DESCRIPTOR_BYTES);
   }
 
   /** Writes the descriptor of an admitted buffer. It reads the addresses itself: as arguments they would be allocated. */
