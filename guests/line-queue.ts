@@ -1,12 +1,13 @@
 import { MAX_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from '../nic/descriptor.js';
 import { FrameFifo } from '../nic/frame-fifo.js';
+import { BookedLine } from '../scheduler/booked-line.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
-import { SerialLine } from '../scheduler/serial-line.js';
 import { type Deliver, type NearEndSender, type PullSource, paddedBytes } from './near-end-sender.js';
 
 /** The cable, and how much may wait for it. */
 export interface LineQueueOptions {
+  /** Rate of the wire at the start. */
   readonly rateBps: number;
   readonly propagationNs: number;
   /** Bytes that may be here, those that are just leaving included. */
@@ -20,7 +21,7 @@ export class LineQueue implements NearEndSender {
   readonly #kernel: EventKernel;
   readonly #options: LineQueueOptions;
   readonly #deliver: Deliver;
-  readonly #line: SerialLine;
+  readonly #line: BookedLine;
   readonly #fifo: FrameFifo;
   readonly #left: HandlerId;
   readonly #arrive: HandlerId;
@@ -38,7 +39,7 @@ export class LineQueue implements NearEndSender {
     this.#kernel = kernel;
     this.#options = options;
     this.#deliver = deliver;
-    this.#line = new SerialLine(options.rateBps);
+    this.#line = new BookedLine(kernel, options.rateBps);
     this.#fifo = new FrameFifo(options.queueBytes + options.cableBytes + MAX_FRAME_BYTES, MAX_FRAME_BYTES);
     this.#left = kernel.register('guests.link.left', (offset, length) => this.#onLeft(offset, length));
     this.#arrive = kernel.register('guests.link.arrived', (offset, length) => this.#onArrive(offset, length));
@@ -69,9 +70,8 @@ export class LineQueue implements NearEndSender {
     this.waiting += 1;
     this.#framesHere += 1;
     this.#bytesHere += padded;
-    const fromNs = Math.max(this.#kernel.nowNs, this.#pausedUntilNs);
-    const endNs = this.#line.carry(padded + WIRE_OVERHEAD_BYTES, fromNs);
-    this.#kernel.post(endNs - this.#kernel.nowNs, this.#left, at, padded);
+    const waitNs = Math.max(0, this.#pausedUntilNs - this.#kernel.nowNs);
+    this.#line.book(padded + WIRE_OVERHEAD_BYTES, waitNs, this.#left, at, padded);
     return true;
   }
 
@@ -80,7 +80,22 @@ export class LineQueue implements NearEndSender {
     this.#pausedUntilNs = this.#kernel.nowNs + ns;
   }
 
+  /** Frames that were booked behind a pause which was followed by another one wait for what is left of their own. */
+  changeRate(rateBps: number, pauseLeftNs: number, earlierBps: number): void {
+    const { nowNs } = this.#kernel;
+    const untilNs = this.#pausedUntilNs;
+    if (untilNs > nowNs) this.#pausedUntilNs = nowNs + pauseLeftNs;
+    this.#line.changeRate(rateBps, (fromNs) =>
+      fromNs === untilNs ? this.#pausedUntilNs : nowNs + Math.ceil(((fromNs - nowNs) * earlierBps) / rateBps),
+    );
+  }
+
+  rateBefore(endNs: number): number {
+    return this.#line.rateBefore(endNs);
+  }
+
   checkInvariants(): void {
+    this.#line.checkInvariants();
     if (this.#framesHere > this.waiting || this.#bytesHere > this.#options.queueBytes) {
       throw new InvariantViolation(
         `far end: ${this.#framesHere} frames of ${this.#bytesHere} bytes in its queue`,

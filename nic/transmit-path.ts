@@ -1,8 +1,8 @@
+import type { BookedLine } from '../scheduler/booked-line.js';
 import { type ContextId, storedContextId } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
-import type { SerialLine } from '../scheduler/serial-line.js';
 import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
 import { WIDE_ADDRESS } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
@@ -39,7 +39,7 @@ export interface TransmitNeighbours {
   /** Bytes of the FIFO: what may be granted and not have left. */
   readonly fifoBytes: number;
   /** What carries the frames; the inner exit has no line, and loaded frames leave it at once. */
-  readonly line: SerialLine | undefined;
+  readonly line: BookedLine | undefined;
   readonly exit: TransmitExit;
   readonly heads: TransmitHeads;
   readonly completions: TransmitOrder;
@@ -82,7 +82,7 @@ const CANCELLED = 3;
 export class TransmitPath {
   readonly #kernel: EventKernel;
   readonly #channel: DmaChannel;
-  readonly #line: SerialLine | undefined;
+  readonly #line: BookedLine | undefined;
   readonly #exit: TransmitExit;
   readonly #ledger: FrameLedger;
   readonly #path: DataPath;
@@ -103,7 +103,8 @@ export class TransmitPath {
   #count = 0;
   #sending = false;
   #route: TransmitRoute = 'wire';
-  #startNs = 0;
+  /** When the frame at the head was given to the line, ns. */
+  #bookedNs = 0;
 
   constructor(core: CardCore, neighbours: TransmitNeighbours) {
     const { contexts, kernel } = core;
@@ -273,7 +274,7 @@ export class TransmitPath {
         continue;
       }
       const offset = present(frames[frame + OFFSET]);
-      const nowNs = this.#kernel.nowNs;
+      this.#bookedNs = this.#kernel.nowNs;
       this.#route = this.#exit.route(context, this.#fifo.bytes, offset);
       // The address was another one when the exit was decided: what was not granted by the wire does not go there.
       if (this.#line === undefined && (this.#route === 'wire' || this.#route === 'both'))
@@ -281,11 +282,8 @@ export class TransmitPath {
       this.#sending = true;
       const line = this.#line;
       if (line !== undefined && (this.#route === 'wire' || this.#route === 'both')) {
-        const endNs = line.carry(bytes + WIRE_OVERHEAD_BYTES, nowNs);
-        this.#startNs = Math.max(nowNs, endNs - line.durationNs(bytes + WIRE_OVERHEAD_BYTES));
-        this.#kernel.post(endNs - nowNs, this.#depart, slot);
+        line.book(bytes + WIRE_OVERHEAD_BYTES, 0, this.#depart, slot);
       } else {
-        this.#startNs = nowNs;
         this.#kernel.post(0, this.#depart, slot);
       }
       return;
@@ -311,7 +309,7 @@ export class TransmitPath {
         present(frames[frame + OFFSET]),
         bytes,
         lastIndex,
-        this.#startNs,
+        this.#startNs(bytes),
         this.#kernel.nowNs,
         this.#route,
       );
@@ -325,6 +323,13 @@ export class TransmitPath {
     }
     this.#release(slot, bytes);
     this.#pump();
+  }
+
+  /** When the frame that has just left began to, ns. */
+  #startNs(bytes: number): number {
+    const line = this.#line;
+    if (line === undefined || this.#route === 'switch') return this.#bookedNs;
+    return Math.max(this.#bookedNs, this.#kernel.nowNs - line.durationNs(bytes + WIRE_OVERHEAD_BYTES));
   }
 
   #release(slot: number, bytes: number): void {

@@ -147,7 +147,7 @@ class Stage {
     const { sent, received, longestSilenceNs } = this.service();
     const bytes = this.#witness.sentBytes + sent * WIRE_OVERHEAD_BYTES;
     const weights = machine.guests.reduce((sum, { spec }) => sum + spec.weight, 0);
-    const wireBytes = ((host.kernel.nowNs - this.#startNs) * host.nic.parameters.rateBps) / 8e9;
+    const wireBytes = host.nic.line.capacityBytes(this.#startNs, host.kernel.nowNs);
     const part = Math.min(1, (wireBytes * victim.spec.weight) / weights / Math.max(1, bytes));
     return { sent: Math.max(1, sent * part), received: Math.max(1, received), longestSilenceNs };
   }

@@ -43,7 +43,8 @@ export class LabMachine {
       durationNs: endNs,
       onLatency: (context, latencyNs) => latencies.record(context, latencyNs),
     });
-    const [transmit, receive] = made;
+    // Others may have been made before, to see whether they take the changes of the scenario.
+    const [transmit, receive] = made.slice(-2);
     if (transmit === undefined || receive === undefined) throw new Error('a run makes two disciplines');
     this.transmitDiscipline = transmit;
     this.receiveDiscipline = receive;

@@ -17,7 +17,7 @@ type ChangeInput = NonNullable<ScenarioInput['changes']>[number];
  */
 
 /** Version of this protocol; a front end and a machine of different versions refuse each other. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** What a step goes to. */
 export const STEP_UNITS = ['event', 'frame', 'fault'] as const;
@@ -85,7 +85,7 @@ export type Request =
   /** The last state has been drawn: another may be sent. */
   | { readonly kind: 'shown' };
 
-/** An entry of a scenario's `changes` without its time, which is that of the run: exactly one of the fields. */
+/** An entry of a scenario's `changes` without its time, which is that of the run: one field of a guest, or the wire's rate. */
 export type LabChange = Omit<ChangeInput, 'atNs'>;
 
 /** What a session with real guests has besides the machine. */

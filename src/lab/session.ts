@@ -2,6 +2,7 @@ import { parseUnpackedCapture } from '../../guests/capture/parse-capture.js';
 import type { Direction } from '../../nic/context.js';
 import { UserError } from '../../scheduler/errors.js';
 import { type CaptureStore, captureKey } from '../machine/traffic.js';
+import { CHANGED } from '../scenario/schema.js';
 import { type Cast, filmAttack, filmAttackInRun } from './attack-film.js';
 import { CATALOGUE } from './catalogue.js';
 import type { Subject } from './inspect.js';
@@ -534,9 +535,7 @@ function capturesOf(checked: readonly CheckedPlan[], captures: readonly CaptureF
   return store;
 }
 
-/** Whether two changes turn the same knob of the same guest. */
+/** Whether two changes turn the same knob: of the same guest, or of the wire. */
 function isSameKnob(one: LabChange, other: LabChange): boolean {
-  return one.guest === other.guest && CHANGE_FIELDS.some((field) => field in one && field in other);
+  return one.guest === other.guest && CHANGED.some((field) => field in one && field in other);
 }
-
-const CHANGE_FIELDS = ['weight', 'limitBps', 'priority', 'balloon', 'traffic'] as const;

@@ -190,6 +190,7 @@ export class LiveMachine {
         this.fingerprint.add(TRACE_EVENTS.control, endNs, NO_CONTEXT, length);
         this.fingerprint.addBytes(bytes, offset, length);
       },
+      rateChanged: (rateBps) => observer?.wireTap?.rateChanged?.(rateBps),
     };
   }
 

@@ -87,10 +87,10 @@ export class SessionRun {
     for (const { name, port } of guests) this.#opened(this.#number(name), port);
     // As in a run: where frames stay inside, what is posted says nothing about the wire.
     if (this.#staysInside) return;
-    const { overheadBytes, rateBps, transmitFifoBytes } = host.nic.parameters;
+    const { overheadBytes, transmitFifoBytes } = host.nic.parameters;
     const fifoBytes = (transmitFifoBytes * (PADDED_FRAME_BYTES + overheadBytes)) / PADDED_FRAME_BYTES;
     this.#transmitMeter?.judge({
-      rateBps,
+      wireBytes: (fromNs, toNs) => host.nic.line.capacityBytes(fromNs, toNs),
       fifoBytes,
       hasPosted: (context) => host.nic.hasPosted(context),
       isPaused: (context) => host.nic.isPaused(context),
@@ -188,7 +188,8 @@ export class SessionRun {
       demandOf: (guest, kernel, target) => this.#due.demandOf(this.#emulated(guest), kernel, target),
       onChange: (atNs, context, _detail, change) => {
         const number = this.#numberOf[context];
-        if (number !== undefined) this.#due.changed(number, fluidChange(change), atNs);
+        if (number !== undefined && change.guest !== undefined)
+          this.#due.changed(number, fluidChange(change), atNs);
       },
       wireTap: this.#wireTap(),
       instruments: this.#instruments(),
@@ -227,6 +228,7 @@ export class SessionRun {
         parts.left(index, createdNs, endNs);
         this.#transmitLatency.record(endNs - createdNs);
       },
+      rateChanged: (rateBps) => this.#due.rateChanged(rateBps, this.#measured.kernel.nowNs),
     };
   }
 
@@ -253,7 +255,19 @@ export class SessionRun {
         this.#transmitMeter?.fetched(context);
         partsOf(context)?.fetched(first, count, nowNs);
       },
+      paused: (trafficClass, nowNs) => {
+        for (const number of this.#ofClass(trafficClass)) this.#due.paused(number, nowNs);
+      },
+      resumed: (trafficClass, nowNs) => {
+        for (const number of this.#ofClass(trafficClass)) this.#due.resumed(number, nowNs);
+      },
     };
+  }
+
+  /** Numbers of the guests of a traffic class: a guest that names none is of class 0. */
+  #ofClass(trafficClass: number): number[] {
+    const specs = this.#specs;
+    return [...specs.keys()].filter((number) => (specs[number]?.spec.trafficClass ?? 0) === trafficClass);
   }
 
   #shares(endNs: number): WireShare[] {

@@ -1,5 +1,5 @@
 import type { NicDriver } from '../../guests/nic-driver.js';
-import type { RequestClient } from '../../guests/traffic/index.js';
+import type { EchoResponder, RequestClient } from '../../guests/traffic/index.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { Share } from '../../scheduler/discipline.js';
@@ -17,8 +17,17 @@ export interface GuestRun {
   readonly port: GuestPort;
   readonly driver: NicDriver;
   readonly client: RequestClient | undefined;
+  /** Who answers its requests, if it sends any. */
+  readonly server: ServerOfClient | undefined;
   /** The capture that it replays, if it does. */
   readonly replayed: ReplayedCapture | undefined;
+}
+
+/** The other side of a client. */
+export interface ServerOfClient {
+  readonly responder: EchoResponder;
+  /** The guest that it is part of; none where it is the far end. */
+  readonly guest: GuestRun | undefined;
 }
 
 /** A guest that is a real virtual machine: a domain and an address; its driver is its own. */

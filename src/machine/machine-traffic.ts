@@ -6,7 +6,7 @@ import { InvariantViolation } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario, SentTraffic, TrafficSpec } from '../scenario/schema.js';
-import type { AttachedGuest, GuestRun } from './guest-run.js';
+import type { AttachedGuest, GuestRun, ServerOfClient } from './guest-run.js';
 import { type BuiltTraffic, buildTraffic, type CaptureStore, type ReplayedCapture } from './traffic.js';
 
 /** What traffic is built from. */
@@ -114,11 +114,13 @@ export class MachineTraffic {
     if (responder !== undefined)
       this.#listen(guest, (bytes, offset, length) => responder.onReceive(bytes, offset, length));
     if (peer !== undefined) {
-      if (target === undefined)
+      const server = target !== undefined && 'driver' in target ? target : undefined;
+      if (server !== undefined) this.#serverOf(server).add(index, peer);
+      else if (target === undefined)
         this.#machine.partner.addResponder(farEnd, (bytes, offset, length) =>
           peer.onReceive(bytes, offset, length),
         );
-      else if ('driver' in target) this.#serverOf(target).add(index, peer);
+      (guest as { server: ServerOfClient | undefined }).server = { responder: peer, guest: server };
     }
     if (transmit !== undefined)
       this.#startAt(built.startNs, () => {

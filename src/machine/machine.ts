@@ -15,7 +15,7 @@ import { type ChangeListener, scheduleChanges } from './changes.js';
 import { shareOf } from './entitlements.js';
 import { schedulePauses } from './flow-control.js';
 import type { AttachedGuest, GuestRun } from './guest-run.js';
-import { cardFor, memoryBytesFor, type NamedSpec, wireTo } from './machine-parts.js';
+import { cardFor, changedRates, memoryBytesFor, type NamedSpec, wireTo } from './machine-parts.js';
 import { MachineTraffic, type TrafficAssembly } from './machine-traffic.js';
 import { portOptions } from './port-options.js';
 import { withoutUndefined } from './without-undefined.js';
@@ -62,6 +62,7 @@ export class Machine {
       ...DEFAULT_LINK,
       ...link,
       rateBps: card.rateBps,
+      mostRateBps: Math.max(card.rateBps, ...changedRates(scenario)),
       pfcClasses: card.pfcClasses,
     });
     this.host = new Host({
@@ -96,6 +97,11 @@ export class Machine {
   /** The traffic of the change of this number takes the place of what its guest sends. */
   changeTraffic(change: number): void {
     this.#traffic.change(change);
+  }
+
+  /** The wire has another rate from now on; the far end follows the card. */
+  changeRate(rateBps: number): void {
+    this.host.nic.changeRate(rateBps);
   }
 
   /** Runs to a moment of virtual time, ns. */
@@ -153,7 +159,8 @@ export class Machine {
       refillBatch: Math.min(16, spec.receiveSlots),
     });
     this.partner.addStation(mac, spec.trafficClass);
-    return { name, spec, mac, share, domain, port, driver, client: undefined, replayed: undefined };
+    const traffic = { client: undefined, server: undefined, replayed: undefined };
+    return { name, spec, mac, share, domain, port, driver, ...traffic };
   }
 }
 

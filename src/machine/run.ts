@@ -140,7 +140,8 @@ export class Run {
         instruments: this.#instruments(),
         onChange: (atNs, context, detail, change) => {
           this.#fingerprint.add(TRACE_EVENTS.changed, atNs, context, detail);
-          this.#fairShares.changed(present(this.#numberOf[context]), fluidChange(change), atNs);
+          if (change.guest !== undefined)
+            this.#fairShares.changed(present(this.#numberOf[context]), fluidChange(change), atNs);
         },
         demandOf: (guest, kernel, target) => this.#fairShares.demandOf(guest, kernel, target),
       });
@@ -150,11 +151,11 @@ export class Run {
     // domain posts for all guests to one context.
     const { nic, protection: built } = this.machine.host;
     if (scenario.nic?.switching !== true && built.intermediary === undefined) {
-      const { overheadBytes, rateBps, transmitFifoBytes } = nic.parameters;
+      const { overheadBytes, transmitFifoBytes } = nic.parameters;
       // The FIFO holds most bytes of the wire when its frames are the shortest.
       const fifoBytes = (transmitFifoBytes * (PADDED_FRAME_BYTES + overheadBytes)) / PADDED_FRAME_BYTES;
       this.#transmitMeter.judge({
-        rateBps,
+        wireBytes: (fromNs, toNs) => nic.line.capacityBytes(fromNs, toNs),
         fifoBytes,
         hasPosted: (context) => nic.hasPosted(context),
         isPaused: (context) => nic.isPaused(context),
@@ -332,6 +333,7 @@ export class Run {
         this.#fingerprint.add(TRACE_EVENTS.control, endNs, NO_CONTEXT, length);
         this.#fingerprint.addBytes(bytes, offset, length);
       },
+      rateChanged: (rateBps) => this.#fairShares.rateChanged(rateBps, this.machine.kernel.nowNs),
     };
   }
 
@@ -350,7 +352,19 @@ export class Run {
         this.#transmitMeter.fetched(context);
         this.#guestParts[context]?.fetched(first, count, nowNs);
       },
+      paused: (trafficClass, nowNs) => {
+        for (const number of this.#ofClass(trafficClass)) this.#fairShares.paused(number, nowNs);
+      },
+      resumed: (trafficClass, nowNs) => {
+        for (const number of this.#ofClass(trafficClass)) this.#fairShares.resumed(number, nowNs);
+      },
     };
+  }
+
+  /** Numbers of the guests of a traffic class: a guest that names none is of class 0. */
+  #ofClass(trafficClass: number): number[] {
+    const { guests } = this.machine;
+    return [...guests.keys()].filter((number) => (guests[number]?.spec.trafficClass ?? 0) === trafficClass);
   }
 
   /** What is rare enough for a stream goes into the fingerprint from there. */

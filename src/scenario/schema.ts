@@ -322,14 +322,16 @@ const iommuSchema = z
   })
   .meta({ not: { required: ['vendor', 'cachingMode'], properties: { vendor: { const: 'amdvi' } } } });
 
-/** Fields of a change, of which each has one. */
-const CHANGED = ['weight', 'limitBps', 'priority', 'balloon', 'traffic'] as const;
+/** Fields of a change, of which each has one; the wire's rate is that of no guest. In a fingerprint a field goes by its place. */
+export const CHANGED = ['weight', 'limitBps', 'priority', 'balloon', 'traffic', 'rateBps'] as const;
 
-/** What changes while the run goes on: one field of one guest, at a time. */
+const ofWire = (field: (typeof CHANGED)[number]) => field === 'rateBps';
+
+/** What changes while the run goes on, one thing at a time: a field of a guest, or the rate of the wire. */
 const changeSchema = z
   .strictObject({
     atNs: instantNs.describe('Virtual time from the start of the run, warm-up included'),
-    guest: z.string().min(1).describe('Name of the guest'),
+    guest: z.string().min(1).optional().describe('Name of the guest; none for the rate of the wire'),
     weight: weight.optional().describe('Its weight from then on'),
     limitBps: wireRateBps
       .nullable()
@@ -349,14 +351,28 @@ const changeSchema = z
       .describe(
         'What it sends from then on, in place of what it sent; it begins at once, for the station of before',
       ),
+    rateBps: cardNumber('rateBps').describe(
+      'Rate of the wire, both ways, from then on; the frame that is on it ends at the rate at which it began',
+    ),
   })
-  .superRefine(({ atNs: _, guest: __, ...fields }, context) => {
-    const given = Object.entries(fields).filter(([, value]) => value !== undefined);
-    if (given.length === 1) return;
-    const message = `expected exactly one of ${CHANGED.join(', ')}, not ${given.length}`;
-    context.addIssue({ code: 'custom', message });
+  .superRefine((change, context) => {
+    const given = CHANGED.filter((field) => change[field] !== undefined);
+    const [field] = given;
+    if (given.length !== 1 || field === undefined) {
+      const message = `expected exactly one of ${CHANGED.join(', ')}, not ${given.length}`;
+      context.addIssue({ code: 'custom', message });
+    } else if (ofWire(field) !== (change.guest === undefined)) {
+      const message = ofWire(field)
+        ? 'expected none: the wire is that of all guests'
+        : 'expected the name of a guest';
+      context.addIssue({ code: 'custom', path: ['guest'], message });
+    }
   })
-  .meta({ oneOf: CHANGED.map((field) => ({ required: [field] })) });
+  .meta({
+    oneOf: CHANGED.map((field) =>
+      ofWire(field) ? { required: [field], not: { required: ['guest'] } } : { required: ['guest', field] },
+    ),
+  });
 
 /** A pause that the far end asks for. */
 const pauseSchema = z.strictObject({
@@ -424,7 +440,7 @@ export const scenarioSchema = z
       .max(65_536)
       .optional()
       .describe(
-        'What changes while the run goes on: weight, limit, priority, memory or traffic of a guest; see below',
+        'What changes while the run goes on: weight, limit, priority, memory or traffic of a guest, or the rate of the wire; see below',
       ),
     protection: protectionName
       .optional()

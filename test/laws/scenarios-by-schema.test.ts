@@ -24,7 +24,7 @@ type Fields = Readonly<Record<string, unknown>>;
 interface Drawn extends Fields {
   readonly guests: readonly (Fields & { readonly name?: string; readonly core?: number })[];
   readonly tenants?: readonly Fields[];
-  readonly changes?: readonly (Fields & { readonly atNs: number; readonly guest: string })[];
+  readonly changes?: readonly (Fields & { readonly atNs: number; readonly guest?: string })[];
   readonly host?: { readonly cores?: number; readonly memoryMegabytes?: number };
 }
 
@@ -77,11 +77,10 @@ function tidied(input: Drawn): Drawn {
     ...(input.changes === undefined
       ? {}
       : {
-          changes: input.changes.map(({ atNs, guest, ...fields }) => ({
-            atNs,
-            guest,
-            ...Object.fromEntries(Object.entries({ ...fields, weight: 2 }).slice(0, 1)),
-          })),
+          changes: input.changes.map(({ atNs, guest = 'a', ...fields }) => {
+            const [[field, value] = ['weight', 2]] = Object.entries(fields);
+            return { atNs, ...(field === 'rateBps' ? {} : { guest }), [field]: value };
+          }),
         }),
   };
 }

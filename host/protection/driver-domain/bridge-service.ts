@@ -214,8 +214,7 @@ export class BridgeService implements SentListener {
   #fromDevice(frame: FrameParts): void {
     this.#plan.host.processor.charge(COST.backEndReceive);
     this.#fromWire += 1;
-    const { moves } = this.#plan.ledger;
-    if (moves.observed) moves.tell({ kind: 'collected', descriptor: frame.lastIndex });
+    this.#plan.ledger.collected(frame.lastIndex);
     frame.readHead(this.#plan.host.memory, this.#head);
     const arrivedNs = this.#plan.ledger.arrivedNs(frame.lastIndex);
     const copies = this.#deliverAll(readMac(this.#head, 0), undefined, frame, arrivedNs);

@@ -13,6 +13,7 @@ import {
   BALLOON_METRICS,
   COST_METRICS,
   cpuFraction,
+  FLOW_CONTROL_METRICS,
   IOMMU_METRICS,
   TRAFFIC_METRICS,
 } from '../metrics/run-metrics.js';
@@ -228,6 +229,19 @@ export function balloonFigure(runs: readonly RunResult[]): ReportFigure | undefi
       axis: 'pages of 4 KB',
     }),
     table: metricFigureTable(['approach'], Object.values(BALLOON_METRICS), named(runs)),
+  };
+}
+
+/** What priority flow control did; undefined where no class has it. */
+export function flowControlFigure(runs: readonly RunResult[]): ReportFigure | undefined {
+  const controlled = runs.filter(({ flowControl }) => flowControl !== undefined);
+  if (controlled.length === 0) return undefined;
+  return {
+    id: 'flow-control',
+    title: 'Priority flow control',
+    sentence:
+      'Pauses that the far end and the card asked each other for, all traffic classes with flow control together.',
+    table: metricFigureTable(['approach'], Object.values(FLOW_CONTROL_METRICS), named(controlled)),
   };
 }
 

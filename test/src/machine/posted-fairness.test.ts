@@ -7,10 +7,12 @@ import { describePosted } from '../../../src/machine/run-laws.js';
 import { limitedText } from '../../../src/report/guest-rows.js';
 import { type SimulateOptions, simulate } from '../../../src/simulate.js';
 import { BoundMutant } from '../../scheduler/laws/number-mutants.js';
+import { either } from '../../support/whole.js';
 
 const [A, B, C] = [contextId(0), contextId(1), contextId(2)];
 const BOUND_BYTES = 3_000;
-const RATE_BPS = 8e9;
+/** A byte per nanosecond. */
+const wireBytes = (fromNs: number, toNs: number) => toNs - fromNs;
 const FIFO_BYTES = 100;
 
 /** Of the time from the arrival of descriptors on, nothing is known. */
@@ -20,7 +22,7 @@ const NONE_KNOWN = new FairnessMeter(new DeficitRoundRobin()).report();
 function judge() {
   const posted = new Set<number>();
   const fairness = new PostedFairness(
-    { rateBps: RATE_BPS, fifoBytes: FIFO_BYTES, hasPosted: (context) => posted.has(context) },
+    { wireBytes, fifoBytes: FIFO_BYTES, hasPosted: (context) => posted.has(context) },
     { boundBytes: () => BOUND_BYTES, weight: (context) => context + 1, maxFrameBytes: () => 100 },
     [A, B],
   );
@@ -45,6 +47,32 @@ describe('fairness of what was posted', () => {
       // r T = 400 bytes and 100 of the FIFO, over the smaller weight.
       largest: { gapBytes: 400, boundBytes: BOUND_BYTES, addendBytes: 500 },
     });
+  });
+
+  test('the addend is what the wire could carry during a prefetch, at the rates that it had then', () => {
+    // Ten bytes per nanosecond until 1,000 ns, one from there on.
+    const bytesUntil = (ns: number) => 10 * Math.min(ns, 1_000) + Math.max(0, ns - 1_000);
+    const fairness = new PostedFairness(
+      {
+        wireBytes: (fromNs, toNs) => bytesUntil(toNs) - bytesUntil(fromNs),
+        fifoBytes: FIFO_BYTES,
+        hasPosted: () => true,
+      },
+      { boundBytes: () => BOUND_BYTES, weight: () => 1, maxFrameBytes: () => 100 },
+      [A, B],
+    );
+    fairness.posted(A, 0);
+    fairness.ready(A, 0);
+    fairness.posted(B, 2_000);
+    fairness.ready(B, 2_300);
+    fairness.granted(A, 100);
+    expect(fairness.verdict().largest).toMatchObject({ addendBytes: 300 + FIFO_BYTES });
+    fairness.end(B);
+    fairness.posted(B, 3_000);
+    fairness.granted(A, BOUND_BYTES + 300 + FIFO_BYTES - 100);
+    expect(fairness.verdict().broken).toBe(0);
+    fairness.granted(A, 101);
+    expect(fairness.verdict().broken).toBe(1);
   });
 
   test('excuses the first descriptors of a backlog, and no later ones', () => {
@@ -87,7 +115,7 @@ describe('fairness of what was posted', () => {
   test('holds long windows to equal shares by weight, whatever bound is stated', () => {
     const posted = new Set<number>([A, B]);
     const fairness = new PostedFairness(
-      { rateBps: RATE_BPS, fifoBytes: FIFO_BYTES, hasPosted: (context) => posted.has(context) },
+      { wireBytes, fifoBytes: FIFO_BYTES, hasPosted: (context) => posted.has(context) },
       { boundBytes: () => 1e12, weight: () => 1, maxFrameBytes: () => 100 },
       [A, B],
     );
@@ -117,7 +145,7 @@ describe('fairness of what was posted', () => {
   test('shows the pair that broke its bound, not a larger gap within a wider one', () => {
     // B and C may differ by 10,000 bytes, the others by 1,000; 100 of the FIFO come to each.
     const fairness = new PostedFairness(
-      { rateBps: RATE_BPS, fifoBytes: FIFO_BYTES, hasPosted: () => true },
+      { wireBytes, fifoBytes: FIFO_BYTES, hasPosted: () => true },
       {
         boundBytes: (one, other) => (one + other === B + C ? 10_000 : one + other === A + C ? 10_000 : 1_000),
         weight: () => 1,
@@ -142,7 +170,7 @@ describe('fairness of what was posted', () => {
 
   test('of pairs without a bound shows the largest gap', () => {
     const fairness = new PostedFairness(
-      { rateBps: RATE_BPS, fifoBytes: FIFO_BYTES, hasPosted: () => true },
+      { wireBytes, fifoBytes: FIFO_BYTES, hasPosted: () => true },
       { boundBytes: () => Number.POSITIVE_INFINITY, weight: () => 1, maxFrameBytes: () => 100 },
       [A, B, C],
     );
@@ -234,9 +262,15 @@ describe('the law of a run', () => {
   // One descriptor at a time and four on the card: what is fetched is always too little, and the shares hold.
   test('holds on a card that fetches too little', async () => {
     const nic = { rateBps: 25_000_000_000, descriptorCacheSlots: 4, descriptorBatch: 1 };
-    expect(await lawOf({ ...smallAndLarge, nic }, { discipline: 'drr' })).toMatchObject({ held: true });
+    const durationNs = either(5_000_000, 2_000_000);
+    expect(await lawOf({ ...smallAndLarge, nic }, { discipline: 'drr', durationNs })).toMatchObject({
+      held: true,
+    });
   });
 });
+
+/** Until what a slow core costs a guest shows. */
+const LIMITED_NS = either(20_000_000, 10_000_000);
 
 test('a guest that its own core keeps below its due is said to be CPU-limited', async () => {
   const result = await simulate(
@@ -247,7 +281,7 @@ test('a guest that its own core keeps below its due is said to be CPU-limited', 
       ],
       nic: { contexts: 2 },
     },
-    { protection: 'cdna', durationNs: 20_000_000 },
+    { protection: 'cdna', durationNs: LIMITED_NS },
   );
   expect(result.cpuLimited).toEqual(['small']);
   expect(limitedText(result)).toContain('CPU-limited: small sent less than the wire had');
@@ -255,7 +289,7 @@ test('a guest that its own core keeps below its due is said to be CPU-limited', 
   // With a faster core the same guest has its share.
   const fast = await simulate(
     { ...smallAndLarge, nic: { contexts: 2 } },
-    { protection: 'cdna', durationNs: 20_000_000 },
+    { protection: 'cdna', durationNs: LIMITED_NS },
   );
   expect(fast).not.toHaveProperty('cpuLimited');
   for (const { fairShareGot } of fast.guests) expect(fairShareGot).toBeCloseTo(1, 2);
@@ -273,7 +307,7 @@ test.each([
     ],
     nic: { contexts: 2, ...nic },
   };
-  const result = await simulate(scenario as never, { protection, durationNs: 20_000_000 });
+  const result = await simulate(scenario as never, { protection, durationNs: LIMITED_NS });
   expect(result.guests.some(({ fairShareGot }) => fairShareGot < 0.9)).toBe(true);
   expect(result).not.toHaveProperty('cpuLimited');
   expect(limitedText(result)).toBeUndefined();
