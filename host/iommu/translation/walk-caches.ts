@@ -56,7 +56,8 @@ export class WalkCaches {
       const slot = pointers.tags.find(domain, bits, indexOfPage(page, bits));
       if (slot < 0 || ((pointers.rights[slot] ?? absent()) & needed) === 0) continue;
       const tableLevel = pointers.tableLevel[slot] ?? absent();
-      if (tableLevel < level - 1 && indexOfPage(pageOffset(page, bits - 12), spanBits(tableLevel + 1)) > 0) continue;
+      if (tableLevel < level - 1 && indexOfPage(pageOffset(page, bits - 12), spanBits(tableLevel + 1)) > 0)
+        continue;
       this.hits[level] = (this.hits[level] ?? absent()) + 1;
       const rights = walk.rights & (pointers.rights[slot] ?? absent());
       walk.startAt(hostPhysicalAddress(pointers.table[slot] ?? absent()), tableLevel, rights);
