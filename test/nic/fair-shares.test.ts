@@ -5,9 +5,12 @@ import { FullRings, jain, type Sender } from './support/full-rings.js';
 
 const OVERHEAD = 24;
 
-/** Time in which a wire carries `due` of the largest frames for each unit of weight. */
+/** Quantum of the round robins: a window shorter than many of them shows where in a round it began. */
+const QUANTUM_BYTES = 1514;
+
+/** Time in which a wire carries `due` of the largest frames, or of quanta, for each unit of weight. */
 function windowNs(senders: readonly Sender[], rateBps: number, due: number): number {
-  const largest = Math.max(...senders.map(({ frameBytes }) => frameBytes)) + OVERHEAD;
+  const largest = Math.max(QUANTUM_BYTES, ...senders.map(({ frameBytes }) => frameBytes)) + OVERHEAD;
   const units = senders.reduce((sum, { weight }) => sum + weight, 0);
   return Math.ceil((largest * units * due * 8e9) / rateBps);
 }
