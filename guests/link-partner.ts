@@ -165,9 +165,9 @@ export class LinkPartner implements WirePort {
     this.#sender.changeRate(rateBps, leftNs, earlierBps);
   }
 
-  /** The rate at which the frame was sent whose last bit reaches the NIC now. */
-  get rateOfArrivalBps(): number {
-    return this.#sender.rateBefore(this.#kernel.nowNs - this.#options.propagationNs);
+  /** The rate, bits per second, at which the frame was sent whose last bit reached the NIC at `arrivedNs`. */
+  rateOfArrival(arrivedNs: number): number {
+    return this.#sender.rateBefore(arrivedNs - this.#options.propagationNs);
   }
 
   get framesFromNic(): number {

@@ -474,7 +474,7 @@ describe('the wire gets another rate', () => {
   test('says at which rate the frame was sent that arrives', () => {
     const { kernel, partner, send } = bench({ mostRateBps: 1e10 });
     const seen: number[] = [];
-    partner.connect(() => seen.push(partner.rateOfArrivalBps));
+    partner.connect(() => seen.push(partner.rateOfArrival(kernel.nowNs)));
     for (let sequence = 0; sequence < 3; sequence += 1) send(1514, sequence);
     kernel.run(12_300);
     partner.changeRate(1e10);
