@@ -157,6 +157,11 @@ export class NicDriver implements Worker, Interrupted, FrameReader {
     return this.#transmit.framesPosted;
   }
 
+  /** Whether it has a frame of a source that its ring has no space for. */
+  get waitsForSlots(): boolean {
+    return this.#pulled !== undefined && this.#transmit.mustWaitFor(this.#pulled.length);
+  }
+
   /** Frames that the device has reported as done. */
   get framesSent(): number {
     return this.#transmit.framesSent;
