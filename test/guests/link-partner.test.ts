@@ -471,6 +471,15 @@ describe('the wire gets another rate', () => {
     );
   });
 
+  test('hears of it as late as of a frame, and follows', () => {
+    const { kernel, partner, arrivals, send } = bench({ mostRateBps: 1e10, propagationNs: 15_000 });
+    for (let sequence = 0; sequence < 3; sequence += 1) send(1514, sequence);
+    partner.rateChanged(1e10);
+    kernel.run(1_000_000);
+    // At 15,000 ns the second frame is on the wire.
+    expect(arrivals.map(({ atNs }) => atNs - 15_000)).toEqual([12_304, 24_608, 24_608 + 1_231]);
+  });
+
   test('says at which rate the frame was sent that arrives', () => {
     const { kernel, partner, send } = bench({ mostRateBps: 1e10 });
     const seen: number[] = [];

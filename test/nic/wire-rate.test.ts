@@ -121,6 +121,30 @@ describe('the wire of a card gets another rate', () => {
     expect(waitedNs).toBeLessThan(WIRE_BYTES * 80);
   });
 
+  it('a pause that is asked for while the last slow frame leaves is repeated in the time of the new rate', () => {
+    const { card, guest } = sending(40, {
+      rateBps: 100e6,
+      pfcClasses: 8,
+      pfcXoffBytes: 9_018,
+      pfcXonBytes: 100,
+      pfcReceiveBytes: 40_000,
+      pfcQuanta: 1_000,
+    });
+    runInto(card, 3, 20_000);
+    card.nic.changeRate(1e9);
+    card.run(1_000);
+    card.arrive(frame(9018, guest.mac));
+    const asked = () => card.controls.length;
+    while (asked() < 2 && card.kernel.step());
+    const [first, second] = card.controls;
+    const slowEndsNs = card.sent[3]?.endNs ?? 0;
+    expect(first?.endNs).toBe(slowEndsNs + PFC_BYTES * 8);
+    // Half of 1,000 quanta at 1 Gb/s, and at most the frame that is on the wire then.
+    const laterNs = (second?.startNs ?? 0) - (first?.endNs ?? 0);
+    expect(laterNs).toBeGreaterThanOrEqual(500 * QUANTUM_BITS);
+    expect(laterNs).toBeLessThan(500 * QUANTUM_BITS + WIRE_BYTES * 8);
+  });
+
   it.each([
     [1e9, 10e9],
     [10e9, 1e9],
