@@ -441,6 +441,22 @@ describe('the wire gets another rate', () => {
     }
   });
 
+  test('PAUSE is counted in bits, not in rounded nanoseconds', () => {
+    const { kernel, partner, arrivals, send } = bench({ rateBps: 3e9 });
+    const pause = new Uint8Array(60);
+    pause.set([0x01, 0x80, 0xc2, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x88, 0x08, 0, 1, 0, 100]);
+    partner.transmitted(pause, 0, 60);
+    kernel.run(1_000);
+    send(60);
+    kernel.run(10_500);
+    partner.changeRate(1e6);
+    kernel.run(40_000_000);
+    partner.changeRate(1e9);
+    kernel.drain();
+    // 51,200 bits: 30,000 have passed after 10,000 ns, and at 1 Mb/s the rest takes 21,200,000 ns. Then 84 bytes go at that rate.
+    expect(arrivals.map(({ atNs }) => atNs - 500)).toEqual([10_500 + 21_200_000 + onWire(60) * 8_000]);
+  });
+
   test('a queue that was paused twice, and whose first pause frames wait for, keeps their order', () => {
     const { kernel, partner, arrivals, send } = bench({ mostRateBps: 1e10 });
     const pause = (quanta: number) => {

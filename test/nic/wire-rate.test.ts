@@ -175,6 +175,22 @@ describe('the wire of a card gets another rate', () => {
     expect(card.nic.isPaused(contextId(0))).toBe(false);
   });
 
+  it('and from one rate to another while it lasts', () => {
+    const { card } = sending(0, { rateBps: 1e9, pfcClasses: 8 });
+    const beganNs = card.kernel.nowNs;
+    card.arrive(pfc({ 3: 1_000 }));
+    for (const rateBps of [1e8, 1e10, 4e9]) {
+      card.run(10_000);
+      card.nic.changeRate(rateBps);
+    }
+    // Of 512,000 bits 10,000, 1,000 and 100,000 have passed; the rest takes a quarter of a nanosecond each.
+    const leftNs = (512_000 - 10_000 - 1_000 - 100_000) / 4;
+    card.kernel.run(beganNs + 30_000 + leftNs - 1);
+    expect(card.nic.isPaused(contextId(0))).toBe(true);
+    card.run(1);
+    expect(card.nic.isPaused(contextId(0))).toBe(false);
+  });
+
   it('what follows the rate is told when the frame on the wire has left, and at once on an idle one', () => {
     const told: [linkBps: number, nowNs: number][] = [];
     const watched = () =>
