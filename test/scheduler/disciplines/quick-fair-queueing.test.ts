@@ -2,9 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { contextId } from '../../../scheduler/branded.js';
 import type { Share } from '../../../scheduler/discipline.js';
 import { QuickFairQueueing } from '../../../scheduler/disciplines/index.js';
+import { either } from '../../support/whole.js';
+import { playBacklog } from './play.js';
 import { type Backlog, type Load, playArrivals, playGroups } from './quick-pair.js';
 
 const UNITS_PER_BYTE = 2 ** 16;
+/** Frames that are granted, and where every group is looked at after each. */
+const GRANTS = either(600, 300);
+const CHECKED = either(300, 100);
 
 const weighted = (weights: readonly number[]): Share[] => weights.map((weight) => ({ weight }));
 const LOADS: readonly [string, Omit<Load, 'grants'>][] = [
@@ -13,6 +18,10 @@ const LOADS: readonly [string, Omit<Load, 'grants'>][] = [
   ['in distant groups', { shares: weighted([1, 2, 9, 17, 65, 300, 300, 5000, 65_536]), load: 120 }],
   ['in distant groups, often idle', { shares: weighted([1, 2, 9, 17, 65, 300, 300, 5000]), load: 80 }],
   ['in one group', { shares: weighted([1, 1, 1, 1, 1]), load: 110 }],
+  [
+    'that share V so widely that a frame is less than a unit of it',
+    { shares: weighted([...Array.from({ length: 70 }, () => 65_536), 1, 2, 300]), load: 110 },
+  ],
   [
     'with largest frames of their own',
     {
@@ -64,27 +73,27 @@ const BACKLOGS: readonly [string, Omit<Backlog, 'grants'>][] = [
 
 describe('groups that block those below them', () => {
   it.each(BACKLOGS)('%s, are served by the published rule', (_name, backlog) => {
-    expect(playGroups({ ...backlog, grants: 600 }).grants).toBe(600);
+    expect(playGroups({ ...backlog, grants: GRANTS }).grants).toBe(GRANTS);
   });
 
   it.each(BACKLOGS)('%s, are each in the set in which the rule has it', (_name, backlog) => {
-    expect(playGroups({ ...backlog, grants: 300, isChecked: true }).grants).toBe(300);
+    expect(playGroups({ ...backlog, grants: CHECKED, isChecked: true }).grants).toBe(CHECKED);
   });
 });
 
 describe('quick fair queueing serves by the published rule contexts', () => {
   it.each(LOADS)('%s', (_name, load) => {
-    expect(playArrivals({ ...load, grants: 600 }).grants).toBeGreaterThanOrEqual(600);
+    expect(playArrivals({ ...load, grants: GRANTS }).grants).toBeGreaterThanOrEqual(GRANTS);
   });
 
   it.each(LOADS)('%s, with frames that arrive between selection and service', (_name, load) => {
-    expect(playArrivals({ ...load, grants: 600, reentry: true }).grants).toBeGreaterThanOrEqual(600);
+    expect(playArrivals({ ...load, grants: GRANTS, reentry: true }).grants).toBeGreaterThanOrEqual(GRANTS);
   });
 
   it.each(LOADS)('%s, and every group is in the set in which the rule has it', (_name, load) => {
     expect(
-      playArrivals({ ...load, grants: 300, reentry: true, isChecked: true }).grants,
-    ).toBeGreaterThanOrEqual(300);
+      playArrivals({ ...load, grants: CHECKED, reentry: true, isChecked: true }).grants,
+    ).toBeGreaterThanOrEqual(CHECKED);
   });
 });
 
@@ -130,6 +139,34 @@ describe('quick fair queueing', () => {
     // V is in the slot from 4 * 1024 on.
     expect(inBytes(qfq, 0)).toEqual({ start: 5120, finish: 5180, clock: 4521 });
   });
+
+  // sch_qfq does likewise: a class with a packet longer than its lmax moves to the aggregate of longer ones.
+  it.each(['at the head of an idle queue', 'behind a frame that is served'])(
+    'takes a context with a longer frame than it declares, %s, for one that declares none',
+    (where) => {
+      const [qfq, undeclared] = [new QuickFairQueueing(), new QuickFairQueueing()];
+      for (const discipline of [qfq, undeclared]) {
+        const declares = discipline === qfq ? { maxFrameBytes: 600 } : {};
+        discipline.join(contextId(0), { weight: 1, ...declares });
+        for (const context of [1, 2]) discipline.join(contextId(context), { weight: 1 + 2 * context });
+      }
+      const queues = [
+        [600, 9_000, 600, 600],
+        Array.from({ length: 40 }, () => 1_500),
+        [60, 9_042, 60, 9_042],
+      ];
+      if (where === 'at the head of an idle queue') queues[0]?.shift();
+      const orders = [qfq, undeclared].map((discipline) => playBacklog(discipline, queues));
+      expect(orders[0]).toHaveLength(queues.flat().length);
+      // From the long frame on: before it, the slots of the one that declares are smaller.
+      const isSame = where === 'at the head of an idle queue';
+      if (isSame) expect(orders[0]).toEqual(orders[1]);
+      expect(orders.map((order) => order.filter((context) => context === 0).length)).toEqual([
+        queues[0]?.length,
+        queues[0]?.length,
+      ]);
+    },
+  );
 
   it('takes a declared largest frame for the slot of a context, from a sixteenth of the largest of all on', () => {
     const qfq = new QuickFairQueueing();
