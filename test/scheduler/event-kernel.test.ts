@@ -197,6 +197,24 @@ describe('defects', () => {
     expect(kernel.nowNs).toBe(5);
   });
 
+  it.each([1, 2_000, 1_000_000])(
+    'a reported error ends the run after its event, also where the next ones are %i ns apart',
+    (apartNs) => {
+      const kernel = new EventKernel();
+      const ran: number[] = [];
+      const reports = kernel.register('reports', (id) => {
+        ran.push(id);
+        if (id !== 2) kernel.fail(new Error(`event ${id}`));
+      });
+      for (const id of [1, 2, 3]) kernel.scheduleAt(id * apartNs, reports, id);
+      expect(() => kernel.run(9 * apartNs)).toThrow('event 1');
+      expect([kernel.nowNs, kernel.pending]).toEqual([apartNs, 2]);
+      expect(() => kernel.drain()).toThrow('event 3');
+      expect([ran, kernel.nowNs]).toEqual([[1, 2, 3], 3 * apartNs]);
+      expect(kernel.drain()).toBe(0);
+    },
+  );
+
   it('an error reported between two runs is thrown by the next one before any event', () => {
     const kernel = new EventKernel();
     kernel.fail(new Error('before the start'));
