@@ -109,6 +109,26 @@ describe('the order of events', () => {
     expect(ran).toEqual([1, 2, 4, 6, 7, 8, 9, 10, 1_023, 1_024, 7_000, 9_487, 9_488, 9_999]);
   });
 
+  it.each([{ waitNs: [] }, { waitNs: [10_000] }, { waitNs: [3_500, 2 ** 40] }])(
+    'events at any distance run at their time, with others far ahead: $waitNs',
+    ({ waitNs }) => {
+      for (const nowNs of [0, 1_023, 1_024, 1_100, 2_047, 2_048, 3_000]) {
+        const kernel = new EventKernel(16);
+        const ran: number[] = [];
+        const note = kernel.register('note', () => void ran.push(kernel.nowNs));
+        for (const atNs of waitNs) kernel.scheduleAt(atNs, note);
+        kernel.run(nowNs);
+        const atNs = [0, 500, 1_023, 1_024, 2_047, 2_048, 2_500, 4_000, 5_000, 9_999].map((ns) => nowNs + ns);
+        for (const ns of atNs) {
+          kernel.scheduleAt(ns, note);
+          kernel.checkInvariants();
+        }
+        kernel.drain(100);
+        expect(ran).toEqual([...atNs, ...waitNs].sort((x, y) => x - y));
+      }
+    },
+  );
+
   it('survives growth in the middle of an instant', () => {
     const kernel = new EventKernel(16);
     const ran: number[] = [];
