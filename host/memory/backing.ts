@@ -13,6 +13,8 @@ export const VIEW_BYTES = 2048;
 const VIEWS_PER_BYTE = 1 / VIEW_BYTES;
 /** Views that are kept, a power of two: as many as 32 guests have buffers with rings of 256 slots. */
 const VIEWS = 8192;
+/** How far apart the places of equal buffers of neighbouring regions are: more buffers than a guest has in flight. */
+const REGION_STEP = 257;
 
 /** A piece of backing, as bytes and as words. */
 export class Piece {
@@ -36,7 +38,9 @@ export class BufferViews {
 
   /** `length` bytes of a piece from `within` on, which is `address`, a multiple of VIEW_BYTES. */
   of(piece: Piece, within: number, address: number, length: number): Uint8Array {
-    const place = (address * VIEWS_PER_BYTE) & (VIEWS - 1);
+    const number = address * VIEWS_PER_BYTE;
+    // Guests have their memory at like distances, and their buffers at like places in it.
+    const place = (number + Math.floor(number / VIEWS) * REGION_STEP) & (VIEWS - 1);
     if (this.#address[place] === address && this.#length[place] === length) {
       const known = this.#views[place];
       if (known !== undefined) return known;

@@ -5,11 +5,17 @@ import { FullRings, jain, type Sender } from './support/full-rings.js';
 
 const OVERHEAD = 24;
 
-/** Time in which a wire carries `due` of the largest frames for each unit of weight. */
+/** Quantum of the round robins: a window shorter than many of them shows where in a round it began. */
+const QUANTUM_BYTES = 1514;
+
+/** What generation 3 x8 leaves of a faster wire: windows there are as long in frames. Of short frames it carries no more. */
+const CARRIED_BPS = 20e9;
+
+/** Time in which a wire carries `due` of the largest frames, or of quanta, for each unit of weight. */
 function windowNs(senders: readonly Sender[], rateBps: number, due: number): number {
-  const largest = Math.max(...senders.map(({ frameBytes }) => frameBytes)) + OVERHEAD;
+  const largest = Math.max(QUANTUM_BYTES, ...senders.map(({ frameBytes }) => frameBytes)) + OVERHEAD;
   const units = senders.reduce((sum, { weight }) => sum + weight, 0);
-  return Math.ceil((largest * units * due * 8e9) / rateBps);
+  return Math.ceil((largest * units * due * 8e9) / Math.min(rateBps, CARRIED_BPS));
 }
 
 /** Jain's index of wire bytes per unit of weight, over a window that begins when all are backlogged. */
@@ -46,15 +52,31 @@ describe('wire bytes of contexts that are backlogged from their doorbells', () =
     fc.assert(
       fc.property(
         fc.array(sender, { minLength: 2, maxLength: 8 }),
-        fc.constantFrom(1e9, 10e9, 25e9, 100e9, 400e9),
-        (senders, rateBps) => {
-          // At 100 Gb/s and more generation 3 x8 carries less than the wire: the window is as long in frames.
-          const due = rateBps > 50e9 ? 400 : 100;
-          expect(shareOut(senders, rateBps, due).index).toBeGreaterThan(0.999);
+        fc.constantFrom(10e6, 1e9, 10e9, 25e9, 100e9, 400e9, 800e9),
+        fc.constantFrom('drr', 'drr', 'srr', 'sfq', 'wf2q+'),
+        (senders, rateBps, discipline) => {
+          // The FIFO has space for 273 frames of 60 bytes, and a context whose slots are all there has posted nothing.
+          const slots = 512;
+          const { index } = shareOut(senders, rateBps, 100, { discipline, slots });
+          expect(index, `${discipline} at ${rateBps}`).toBeGreaterThan(0.999);
         },
       ),
       { numRuns: runs(12) },
     );
+  });
+
+  // Between two jumbo frames a weight of 10 is due 1,076 of 60 bytes. 273 fill the FIFO.
+  it.each(['drr', 'srr'])('need a ring that holds more frames than the FIFO: %s', (discipline) => {
+    const senders = [
+      { frameBytes: 60, weight: 10 },
+      { frameBytes: 9018, weight: 1 },
+    ];
+    for (const rateBps of [10e6, 1e9]) {
+      expect(shareOut(senders, rateBps, 50, { discipline, slots: 512 }).index).toBeGreaterThan(0.999);
+      const short = shareOut(senders, rateBps, 50, { discipline, slots: 256 });
+      expect(short.index).toBeLessThan(0.8);
+      expect(short.wireBps).toBeGreaterThan(0.99 * rateBps);
+    }
   });
 
   it('are equal for 64 contexts of all sizes', () => {

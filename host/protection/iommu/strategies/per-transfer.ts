@@ -60,7 +60,7 @@ export class PerTransferGate implements SetupGate {
   readonly #teardown: Teardown;
   readonly #backing: Backing | undefined;
   /** First page of memory by slot, where there is a backing. */
-  readonly #provided: PageNumber[] = [];
+  readonly #provided: PageNumber[] | undefined;
   #closed = false;
 
   constructor(space: GuestSpace, placement: Placement, teardown: Teardown, backing?: Backing) {
@@ -69,6 +69,7 @@ export class PerTransferGate implements SetupGate {
     this.#placement = placement;
     this.#teardown = teardown;
     this.#backing = backing;
+    this.#provided = backing === undefined ? undefined : [];
   }
 
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
@@ -120,7 +121,7 @@ export class PerTransferGate implements SetupGate {
 
   /** The first page of memory behind a posted buffer. */
   #firstPage(queue: ContextQueue, index: number): PageNumber {
-    if (this.#backing === undefined) return pageOf(machineAddress(queue.postedAddress(index)));
+    if (this.#provided === undefined) return pageOf(machineAddress(queue.postedAddress(index)));
     return this.#provided[index & (queue.slots - 1)] ?? absent();
   }
 
@@ -137,7 +138,7 @@ export class PerTransferGate implements SetupGate {
     processor.chargeAccount(hypervisor.account, this.#placement.addressCost);
     const base = this.#placement.place(pages);
     let first = pageOf(machineAddress(address));
-    if (this.#backing !== undefined) {
+    if (this.#backing !== undefined && this.#provided !== undefined) {
       first = this.#backing.provide(address, length);
       this.#provided[slot] = first;
     }
