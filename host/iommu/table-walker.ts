@@ -1,10 +1,13 @@
 import {
+  type BusPageNumber,
   deviceAddress,
   type HostPhysicalAddress,
   hostPhysicalAddress,
+  type IoPageNumber,
   type IoVirtualAddress,
   type MemoryAddress,
   offsetInPage,
+  PAGE_BYTES,
   passedThrough,
   type RequesterId,
   WIDE_ADDRESS,
@@ -32,6 +35,8 @@ export const ADDRESS_LIMIT = 2 ** 64;
 /** The interrupt window: writes to it are interrupt messages, never transfers to memory. */
 export const INTERRUPT_WINDOW_START = 0xfee0_0000;
 export const INTERRUPT_WINDOW_END = 0xfef0_0000;
+const FIRST_INTERRUPT_PAGE = INTERRUPT_WINDOW_START / PAGE_BYTES;
+const INTERRUPT_PAGES_END = INTERRUPT_WINDOW_END / PAGE_BYTES;
 
 /** 32-bit words of a requester's entry that caches keep: a VT-d context entry, the first half of an AMD-Vi DTE. */
 export const ENTRY_WORDS = 4;
@@ -200,6 +205,11 @@ export function walkFromMemory(
 /** True if an address, before or after translation, lies in the interrupt window. */
 export function inInterruptWindow(address: MemoryAddress): boolean {
   return address >= INTERRUPT_WINDOW_START && address < INTERRUPT_WINDOW_END;
+}
+
+/** The same of a page, on the bus or of an IOMMU's addresses. */
+export function isInterruptPage(page: BusPageNumber | IoPageNumber): boolean {
+  return page >= FIRST_INTERRUPT_PAGE && page < INTERRUPT_PAGES_END;
 }
 
 /**

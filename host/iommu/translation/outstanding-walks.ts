@@ -3,9 +3,10 @@ import {
   type HostPhysicalAddress,
   hostPhysicalAddress,
   type IoPageNumber,
-  type IoVirtualAddress,
   ioPageNumber,
-  PAGE_BYTES,
+  type PageNumber,
+  pageAfter,
+  pageOf,
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
@@ -193,11 +194,10 @@ export class OutstandingWalks {
     return this.#endsAtNs[row] ?? absent();
   }
 
-  /** Where `iova` goes, by the walk in `row`. */
-  physical(row: number, iova: IoVirtualAddress): HostPhysicalAddress {
-    return hostPhysicalAddress(
-      (this.#physical[row] ?? absent()) + (iova - (this.#from[row] ?? absent()) * PAGE_BYTES),
-    );
+  /** Where a page of 4 KB goes, by the walk in `row`. */
+  physicalPage(row: number, page: IoPageNumber): PageNumber {
+    const first = pageOf(hostPhysicalAddress(this.#physical[row] ?? absent()));
+    return pageAfter(first, page - (this.#from[row] ?? absent()));
   }
 
   /** Takes the walk that ends next out, into `ended`, which is overwritten. There must be one. */

@@ -1,18 +1,21 @@
 import {
   addressAfter,
-  type HostPhysicalAddress,
-  hostPhysicalAddress,
   type IoPageNumber,
   type IoVirtualAddress,
+  ioPageAddress,
   ioPageNumber,
-  ioPageOf,
+  type PageNumber,
+  pageAfter,
+  pageNumber,
+  pageOf,
   type RequesterId,
+  WIDE_ADDRESS,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { absent } from '../../../scheduler/present.js';
 import type { ContextGranularity, InvalidationSink, IotlbGranularity } from '../invalidation-sink.js';
-import { pageOffset } from '../page-arithmetic.js';
-import { ENTRY_WORDS, inInterruptWindow, type TableWalker, WalkResult } from '../table-walker.js';
+import { pageWithin } from '../page-arithmetic.js';
+import { ENTRY_WORDS, isInterruptPage, type TableWalker, WalkResult } from '../table-walker.js';
 import { ContextCache } from './context-cache.js';
 import { Iotlb } from './iotlb.js';
 import { type EndedWalk, emptyWalk, OutstandingWalks } from './outstanding-walks.js';
@@ -22,7 +25,7 @@ import { WalkCaches } from './walk-caches.js';
 import { WalkerPool } from './walker-pool.js';
 
 /** Returned by `translate` for a request that is stopped. The reason is in `lastWalk`. */
-export const STOPPED = hostPhysicalAddress(-1);
+export const STOPPED = pageNumber(-1);
 
 /** Counts since the start. Every request is one of: hit, shared, walk, bypassed. */
 export interface TranslationCounters {
@@ -166,41 +169,41 @@ export class TranslationCache implements InvalidationSink {
     return this.#outstanding.count;
   }
 
-  /** The physical address for `iova`, or STOPPED with the reason in `lastWalk`. */
+  /** The page of memory behind a page of 4 KB, or STOPPED with the reason in `lastWalk`. Watchers are told of the offset. */
   translate(
     requesterId: RequesterId,
-    iova: IoVirtualAddress,
+    page: IoPageNumber,
+    offset: number,
     write: boolean,
     nowNs: number,
-  ): HostPhysicalAddress {
+  ): PageNumber {
     this.#settle(nowNs);
     const { counters } = this;
     counters.requests += 1;
     this.#delayNs = this.parameters.lookupNs;
-    if (inInterruptWindow(iova)) return this.#stopAtWindow(requesterId, iova, write);
+    if (isInterruptPage(page)) return this.#stopAtWindow(requesterId, page, write);
     const context = this.#contexts.find(requesterId);
-    const page = ioPageOf(iova);
     let domain = -1;
     if (context >= 0) {
       counters.contextHits += 1;
-      if (this.#contexts.decides(context)) return this.#bypass(context, iova, write);
+      if (this.#contexts.decides(context)) return this.#bypass(context, page, write);
       domain = this.#contexts.domain(context);
       const slot = this.#iotlb.find(domain, page);
       if (slot >= 0) {
         // A page that is held without the permission is walked again: the tables may grant it by now.
         if (this.#iotlb.permits(slot, write)) {
           this.#countHit();
-          return addressAfter(this.#iotlb.physical(slot), pageOffset(iova, this.#iotlb.foundBits));
+          return this.#iotlb.physicalPage(slot, page);
         }
-        if (this.#iotlb.isAbsent(slot)) return this.#stopAtCachedAbsence(context, iova, write);
+        if (this.#iotlb.isAbsent(slot)) return this.#stopAtCachedAbsence(context, page, write);
       }
     }
     const row = this.#outstanding.find(requesterId, domain, page, write);
-    if (row < 0) return this.#startWalk(requesterId, context, iova, write, nowNs);
+    if (row < 0) return this.#startWalk(requesterId, context, page, offset, write, nowNs);
     counters.shared += 1;
     this.#delayNs = Math.max(this.#delayNs, this.#outstanding.endNs(row) - nowNs);
     counters.waitedNs += this.#delayNs;
-    return this.#outstanding.physical(row, iova);
+    return this.#outstanding.physicalPage(row, page);
   }
 
   invalidateContexts(
@@ -269,39 +272,40 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** The interrupt window: the walker has the answer without looking at memory. */
-  #stopAtWindow(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
+  #stopAtWindow(requesterId: RequesterId, page: IoPageNumber, write: boolean): PageNumber {
     const { counters, lastWalk } = this;
     counters.bypassed += 1;
     counters.waitedNs += this.#delayNs;
-    this.#walker.walk(requesterId, iova, write, lastWalk);
-    return this.#outcome(iova);
+    this.#walker.walk(requesterId, ioPageAddress(page), write, lastWalk);
+    return this.#outcome(page);
   }
 
   /** The cached entry of the requester settles the request, at no cost. */
-  #bypass(context: CacheSlot, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
+  #bypass(context: CacheSlot, page: IoPageNumber, write: boolean): PageNumber {
     const { counters, lastWalk } = this;
     counters.bypassed += 1;
     counters.waitedNs += this.#delayNs;
     lastWalk.reset();
     this.#contexts.load(context, lastWalk.entry);
-    this.#walker.applyEntry(iova, write, lastWalk);
-    return this.#outcome(iova);
+    this.#walker.applyEntry(ioPageAddress(page), write, lastWalk);
+    return this.#outcome(page);
   }
 
   /** The IOTLB says that there is no page. What may be logged is the entry's to say. */
-  #stopAtCachedAbsence(context: CacheSlot, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
+  #stopAtCachedAbsence(context: CacheSlot, page: IoPageNumber, write: boolean): PageNumber {
     const { lastWalk } = this;
     this.#countHit();
     lastWalk.reset();
     this.#contexts.load(context, lastWalk.entry);
-    if (this.#walker.applyEntry(iova, write, lastWalk)) this.#walker.stopAtAbsentPage(write, lastWalk);
-    return this.#outcome(iova);
+    if (this.#walker.applyEntry(ioPageAddress(page), write, lastWalk))
+      this.#walker.stopAtAbsentPage(write, lastWalk);
+    return this.#outcome(page);
   }
 
   /** Where the walk in `lastWalk` leads, or STOPPED. */
-  #outcome(iova: IoVirtualAddress): HostPhysicalAddress {
+  #outcome(page: IoPageNumber): PageNumber {
     const { lastWalk } = this;
-    if (lastWalk.ok) return addressAfter(lastWalk.physical, pageOffset(iova, lastWalk.pageBits));
+    if (lastWalk.ok) return pageAfter(pageOf(lastWalk.physical), pageWithin(page, lastWalk.pageBits));
     this.counters.faults += 1;
     return STOPPED;
   }
@@ -310,12 +314,14 @@ export class TranslationCache implements InvalidationSink {
   #startWalk(
     requesterId: RequesterId,
     context: CacheSlot,
-    iova: IoVirtualAddress,
+    page: IoPageNumber,
+    offset: number,
     write: boolean,
     nowNs: number,
-  ): HostPhysicalAddress {
+  ): PageNumber {
     const { counters, parameters, lastWalk } = this;
     const walker = this.#walker;
+    const iova = ioPageAddress(page);
     lastWalk.reset();
     let entryRead = true;
     if (context >= 0) this.#contexts.load(context, lastWalk.entry);
@@ -326,10 +332,9 @@ export class TranslationCache implements InvalidationSink {
       // Nothing was read: the unit does not translate, or an exclusion range lets the request pass.
       counters.bypassed += 1;
       counters.waitedNs += this.#delayNs;
-      return this.#outcome(iova);
+      return this.#outcome(page);
     }
     const domain = lastWalk.domainId;
-    const page = ioPageOf(iova);
     // Only the entry was missing: its domain may have the page.
     const slot = translated && context < 0 ? this.#iotlb.find(domain, page) : NO_SLOT;
     const held = slot >= 0 && (this.#iotlb.permits(slot, write) || this.#iotlb.isAbsent(slot));
@@ -348,11 +353,11 @@ export class TranslationCache implements InvalidationSink {
     counters.tableReads += lastWalk.levels;
     counters.waitedNs += this.#delayNs;
     this.#book(requesterId, page, translated, held, endNs);
-    if (this.#watchers.length > 0) this.#tellWatchers(requesterId, iova, write, nowNs, endNs - walkNs, endNs);
-
-    if (held && !this.#iotlb.isAbsent(slot))
-      return addressAfter(this.#iotlb.physical(slot), pageOffset(iova, this.#iotlb.foundBits));
-    return this.#outcome(iova);
+    if (this.#watchers.length > 0) {
+      const at = iova < WIDE_ADDRESS ? addressAfter(iova, offset) : iova;
+      this.#tellWatchers(requesterId, at, write, nowNs, endNs - walkNs, endNs);
+    }
+    return held && !this.#iotlb.isAbsent(slot) ? this.#iotlb.physicalPage(slot, page) : this.#outcome(page);
   }
 
   #tellWatchers(

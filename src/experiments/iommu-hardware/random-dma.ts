@@ -2,7 +2,14 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { RequestOrder } from '../../../host/bus/request-order.js';
 import type { TableWalker } from '../../../host/iommu/table-walker.js';
 import { TranslationCache } from '../../../host/iommu/translation/translation-cache.js';
-import { addressAfter, deviceAddress, passedThrough } from '../../../nic/addresses.js';
+import {
+  addressAfter,
+  deviceAddress,
+  ioPageOf,
+  offsetInPage,
+  pageAddress,
+  passedThrough,
+} from '../../../nic/addresses.js';
 import { DEFAULT_PCIE, PcieLink, type PcieParameters } from '../../../nic/pcie-link.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
@@ -162,9 +169,11 @@ export class RandomDma {
     let delayNs = 0;
     let physical = passedThrough(deviceAddress(iova));
     if (this.#timing !== undefined) {
-      physical = this.#timing.translate(REQUESTER_ID, iova, !this.#isRead, this.#kernel.nowNs);
-      if (physical < 0)
-        throw new InvariantViolation(`0x${iova.toString(16)} is in the window and was stopped`);
+      const offset = offsetInPage(iova);
+      const { nowNs } = this.#kernel;
+      const page = this.#timing.translate(REQUESTER_ID, ioPageOf(iova), offset, !this.#isRead, nowNs);
+      if (page < 0) throw new InvariantViolation(`0x${iova.toString(16)} is in the window and was stopped`);
+      physical = addressAfter(pageAddress(page), offset);
       delayNs = this.#timing.delayNs;
     }
     const translatedNs = this.#kernel.nowNs + delayNs;

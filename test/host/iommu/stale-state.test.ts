@@ -10,6 +10,7 @@ import {
 import { RemappingUnit } from '../../../host/iommu/vtd/remapping-unit.js';
 import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../nic/addresses.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
+import { translatedBy } from '../support/places.js';
 import { RecordingInterrupts } from './support/recording-sink.js';
 import { SparseMemory } from './support/sparse-memory.js';
 
@@ -104,12 +105,7 @@ class VtdBench {
 
   /** A request: its physical address, or the fault reason as a negative number. It is not waited for. */
   ask(write = false): number {
-    const physical = this.caches.translate(
-      requesterId(DEVICE),
-      ioVirtualAddress(IOVA),
-      write,
-      this.kernel.nowNs,
-    );
+    const physical = translatedBy(this.caches, DEVICE, IOVA, write, this.kernel.nowNs);
     this.caches.checkInvariants();
     return physical === STOPPED ? -this.caches.lastWalk.faultReason : physical;
   }
@@ -369,12 +365,7 @@ class AmdviBench {
   }
 
   settled(): number {
-    const physical = this.caches.translate(
-      requesterId(DEVICE),
-      ioVirtualAddress(IOVA),
-      false,
-      this.kernel.nowNs,
-    );
+    const physical = translatedBy(this.caches, DEVICE, IOVA, false, this.kernel.nowNs);
     this.caches.checkInvariants();
     this.kernel.run(this.kernel.nowNs + 100_000);
     return physical === STOPPED ? -this.caches.lastWalk.faultReason : physical;

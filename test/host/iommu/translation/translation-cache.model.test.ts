@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { TranslationCache } from '../../../../host/iommu/translation/translation-cache.js';
 import { ioPageOf, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
 import { runs } from '../../../support/whole.js';
+import { translatedBy } from '../../support/places.js';
 import { MapWalker } from './map-walker.js';
 import { type NaiveParameters, NaiveUnit } from './naive-unit.js';
 
@@ -125,12 +126,7 @@ describe.each([
           if (one.kind === 'ask') {
             nowNs += one.afterNs;
             const expected = naive.translate(one.device, one.iova, one.write, nowNs);
-            const physical = unit.translate(
-              requesterId(one.device),
-              ioVirtualAddress(one.iova),
-              one.write,
-              nowNs,
-            );
+            const physical = translatedBy(unit, one.device, one.iova, one.write, nowNs);
             expect({ physical, delayNs: unit.delayNs }).toEqual({
               physical: expected.physical,
               delayNs: expected.delayNs,

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { timingParameters } from '../../../../host/iommu/translation/parameters.js';
 import { STOPPED, TranslationCache } from '../../../../host/iommu/translation/translation-cache.js';
-import { ioPageNumber, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
+import { ioPageNumber, requesterId } from '../../../../nic/addresses.js';
+import { translatedBy } from '../../support/places.js';
 import { MapWalker, NO_CONTEXT, NOT_MAPPED, NOT_PERMITTED, page4K } from './map-walker.js';
 
 const DEVICE = 0x0100;
@@ -38,7 +39,7 @@ function build(changes: ConstructorParameters<typeof TranslationCache>[2] = {}):
 
 /** Translates now; returns [physical, delay]. */
 function ask(iova: number, write = false, device = DEVICE): [number, number] {
-  const physical = unit.translate(requesterId(device), ioVirtualAddress(iova), write, nowNs);
+  const physical = translatedBy(unit, device, iova, write, nowNs);
   unit.checkInvariants();
   return [physical, unit.delayNs];
 }

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { STRATEGIES } from '../../../../host/protection/iommu/strategies/index.js';
-import { busAddress, pageNumber, requesterId } from '../../../../nic/addresses.js';
+import { pageNumber } from '../../../../nic/addresses.js';
 import { turnOf } from '../../../support/whole.js';
 import { frame, macOf, STRANGER } from '../../support/machine.js';
+import { reachedThrough } from '../../support/places.js';
 import { frameOf, IommuLab, requesterOf, SETTLE_NS, sendFrom, VENDORS } from './lab.js';
 
 const NAMES = STRATEGIES.map(({ name }) => name);
@@ -29,9 +30,10 @@ describe('a port that closes', () => {
       for (const page of pages) guest.domain.release(pageNumber(frameOf(page)));
       const reachable = pages.filter(
         (page) =>
-          lab.iommu.gate.check(
-            requesterId(requesterOf(guest.port.context)),
-            busAddress(page),
+          reachedThrough(
+            lab.iommu.gate,
+            requesterOf(guest.port.context),
+            page,
             1,
             true,
             lab.machine.kernel.nowNs,
