@@ -7,7 +7,6 @@ import { WIDE_ADDRESS } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import type { DropReason } from './counters.js';
-import { readMac } from './demultiplexer.js';
 import { FLAG_INTERRUPT } from './descriptor.js';
 import { DescriptorWriteBack } from './descriptor-write-back.js';
 import { DMA_ABORTED, type DmaChannel, type DmaStatus } from './dma-engine.js';
@@ -15,6 +14,7 @@ import type { FrameLedger } from './frame-ledger.js';
 import type { ReceivePressure } from './receive-pressure.js';
 import { ReceiveQueues } from './receive-queues.js';
 import { FAILED, NONE, type ReceiveSlot, storedSlot, WRITING, WRITTEN } from './receive-slots.js';
+import { readMac } from './station-address.js';
 import type { NicSubjects } from './streams.js';
 
 /**
