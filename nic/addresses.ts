@@ -185,19 +185,19 @@ export function passedThroughPage(page: BusPageNumber): PageNumber {
   return pageNumber(page);
 }
 
-/** What a translating access gate makes of a page on the bus, as `translatedBusAddress` of an address. */
+/** What a translating access gate makes of a page on the bus: the device cannot tell, the gate decides. */
 export function translatedBusPage(page: BusPageNumber): IoPageNumber {
   return ioPageNumber(page);
-}
-
-/** What a translating access gate makes of an address on the bus: the device cannot tell, the gate decides. */
-export function translatedBusAddress(address: BusAddress): IoVirtualAddress {
-  return ioVirtualAddress(address);
 }
 
 /** How a device behind the IOMMU is told of an I/O virtual address: as the bus address that it is to use. */
 export function deviceAddress(address: IoVirtualAddress): BusAddress {
   return busAddress(address);
+}
+
+/** Likewise of a whole page. */
+export function devicePage(page: IoPageNumber): BusPageNumber {
+  return busPageNumber(page);
 }
 
 /** The I/O virtual address that equals a physical one: where an identity mapping puts a page. */

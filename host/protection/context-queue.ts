@@ -1,10 +1,17 @@
 import {
   addressAfter,
   type BusAddress,
+  type BusPageNumber,
   busAddress,
+  busPageAddress,
+  busPageOf,
   type GuestPhysicalAddress,
   guestPhysicalAddress,
   type HostPhysicalAddress,
+  lastPageOf,
+  machineAddress,
+  type PageNumber,
+  pageOf,
 } from '../../nic/addresses.js';
 import {
   DESCRIPTOR_BYTES,
@@ -26,7 +33,7 @@ import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from './guest-p
 export interface SetupGate {
   /**
    * Looks at the first `count` buffers of a batch and returns how many may go; for each it has
-   * called `queue.admitAt`. If it stops early it has called `queue.refuse`, or it sees less space than the driver
+   * called `queue.admitAt` or `queue.admitInPage`. If it stops early it has called `queue.refuse`, or it sees less space than the driver
    * does. The refusal may have cost the guest its context; then nothing goes.
    */
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number;
@@ -161,6 +168,20 @@ export class ContextQueue implements PortQueue {
     return busAddress(this.#addresses[((index & (this.slots - 1)) << 1) + BUS_ADDRESS] ?? absent());
   }
 
+  /** Pages in which the buffer in a slot begins, of memory and on the bus, and how many it touches. */
+  postedPage(index: number): PageNumber {
+    return pageOf(machineAddress(this.postedAddress(index)));
+  }
+
+  postedBusPage(index: number): BusPageNumber {
+    return busPageOf(this.postedBusAddress(index));
+  }
+
+  postedPages(index: number): number {
+    const address = machineAddress(this.postedAddress(index));
+    return lastPageOf(address, this.postedLength(index)) - pageOf(address) + 1;
+  }
+
   post(batch: BufferBatch): number {
     this.#refusal = undefined;
     if (this.#context < 0) {
@@ -185,6 +206,11 @@ export class ContextQueue implements PortQueue {
   /** For the gate: the device is to find the buffer at this place of the batch at `address`. */
   admitAt(index: number, address: BusAddress): void {
     (this.#batch ?? absent()).admitted[index] = address;
+  }
+
+  /** The same by page and offset, for addresses beyond those of memory: each call that took one would allocate it. */
+  admitInPage(index: number, page: BusPageNumber, offset: number): void {
+    (this.#batch ?? absent()).admitted[index] = addressAfter(busPageAddress(page), offset);
   }
 
   /** The gate turns down a buffer of the batch that is being posted: the guest's mistake, logged as such. */

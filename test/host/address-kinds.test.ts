@@ -33,7 +33,6 @@ import {
   type RequesterId,
   type RingSlot,
   requesterId,
-  translatedBusAddress,
   translatedBusPage,
   untranslated,
 } from '../../nic/addresses.js';
@@ -154,7 +153,6 @@ describe('kinds of addresses', () => {
     expect(untranslated(physical)).toBe(0x1000);
     expect(machineAddress(guest)).toBe(0x1000);
     expect(identityAddress(physical)).toBe(0x1000);
-    expect(translatedBusAddress(bus)).toBe(0x1000);
     expect(translatedBusPage(busPageOf(bus))).toBe(1);
     expect(passedThroughPage(busPageOf(bus))).toBe(1);
     expect(busPageAddress(busPageOf(bus))).toBe(0x1000);

@@ -287,7 +287,7 @@ export class TranslationCache implements InvalidationSink {
     counters.waitedNs += this.#delayNs;
     lastWalk.reset();
     this.#contexts.load(context, lastWalk.entry);
-    this.#walker.applyEntry(ioPageAddress(page), write, lastWalk);
+    this.#walker.applyEntry(page, write, lastWalk);
     return this.#outcome(page);
   }
 
@@ -297,8 +297,7 @@ export class TranslationCache implements InvalidationSink {
     this.#countHit();
     lastWalk.reset();
     this.#contexts.load(context, lastWalk.entry);
-    if (this.#walker.applyEntry(ioPageAddress(page), write, lastWalk))
-      this.#walker.stopAtAbsentPage(write, lastWalk);
+    if (this.#walker.applyEntry(page, write, lastWalk)) this.#walker.stopAtAbsentPage(write, lastWalk);
     return this.#outcome(page);
   }
 
@@ -321,13 +320,12 @@ export class TranslationCache implements InvalidationSink {
   ): PageNumber {
     const { counters, parameters, lastWalk } = this;
     const walker = this.#walker;
-    const iova = ioPageAddress(page);
     lastWalk.reset();
     let entryRead = true;
     if (context >= 0) this.#contexts.load(context, lastWalk.entry);
     else entryRead = walker.readEntry(requesterId, write, lastWalk);
     const contextReads = lastWalk.contextReads;
-    const translated = entryRead && walker.applyEntry(iova, write, lastWalk);
+    const translated = entryRead && walker.applyEntry(page, write, lastWalk);
     if (lastWalk.ok && contextReads === 0) {
       // Nothing was read: the unit does not translate, or an exclusion range lets the request pass.
       counters.bypassed += 1;
@@ -340,7 +338,7 @@ export class TranslationCache implements InvalidationSink {
     const held = slot >= 0 && (this.#iotlb.permits(slot, write) || this.#iotlb.isAbsent(slot));
     if (translated && !held) {
       this.#walkCaches.shorten(domain, page, write, lastWalk);
-      walker.walkTables(iova, write, lastWalk);
+      walker.walkTables(page, write, lastWalk);
       this.#walkCaches.count(lastWalk);
     } else if (held && this.#iotlb.isAbsent(slot)) {
       walker.stopAtAbsentPage(write, lastWalk);
@@ -354,7 +352,8 @@ export class TranslationCache implements InvalidationSink {
     counters.waitedNs += this.#delayNs;
     this.#book(requesterId, page, translated, held, endNs);
     if (this.#watchers.length > 0) {
-      const at = iova < WIDE_ADDRESS ? addressAfter(iova, offset) : iova;
+      const first = ioPageAddress(page);
+      const at = first < WIDE_ADDRESS ? addressAfter(first, offset) : first;
       this.#tellWatchers(requesterId, at, write, nowNs, endNs - walkNs, endNs);
     }
     return held && !this.#iotlb.isAbsent(slot) ? this.#iotlb.physicalPage(slot, page) : this.#outcome(page);

@@ -8,7 +8,7 @@ import {
   writeDescriptor,
 } from '../../../host/iommu/vtd/invalidation-descriptors.js';
 import { RemappingUnit } from '../../../host/iommu/vtd/remapping-unit.js';
-import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../nic/addresses.js';
+import { hostPhysicalAddress, ioPageOf, ioVirtualAddress, requesterId } from '../../../nic/addresses.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
 import { translatedBy } from '../support/places.js';
 import { RecordingInterrupts } from './support/recording-sink.js';
@@ -435,9 +435,10 @@ describe('a walk with nothing cached', () => {
       else bench.setDevice(TABLES);
       const [whole, parts] = [new WalkResult(), new WalkResult()];
       bench.unit.walk(requesterId(DEVICE), ioVirtualAddress(IOVA + 5), true, whole);
+      const page = ioPageOf(ioVirtualAddress(IOVA + 5));
       expect(bench.unit.readEntry(requesterId(DEVICE), true, parts)).toBe(true);
-      expect(bench.unit.applyEntry(ioVirtualAddress(IOVA + 5), true, parts)).toBe(true);
-      bench.unit.walkTables(ioVirtualAddress(IOVA + 5), true, parts);
+      expect(bench.unit.applyEntry(page, true, parts)).toBe(true);
+      bench.unit.walkTables(page, true, parts);
       expect(parts).toEqual(whole);
       expect(whole).toMatchObject({ ok: true, physical: OLD, levels: 4, read: true, write: true });
     }
