@@ -9,6 +9,8 @@ import { DMA_ABORTED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import { FetchTable, NO_ENTRY } from './fetch-table.js';
 import type { NicSubjects } from './streams.js';
 
+const DESCRIPTOR_WORDS = DESCRIPTOR_BYTES / 4;
+
 /** How far a fetch is, as `FetchTable.landed` holds it. */
 const UNDER_WAY = 0;
 const LANDED = 1;
@@ -26,9 +28,9 @@ export class DescriptorFetcher {
   readonly #contexts: readonly Context[];
   readonly #batch: number;
   readonly #fetches: FetchTable;
-  // Where the bytes of a ring's descriptors land: a slot for each one that the card keeps.
-  readonly #landing: (Uint32Array | undefined)[];
-  readonly #views: (Uint8Array | undefined)[];
+  // Where the bytes of descriptors land, of all rings in a row: a slot for each one that the card keeps of a ring.
+  readonly #landing: Uint32Array;
+  readonly #landingBytes: Uint8Array;
   readonly #fetchedRow: Float64Array;
 
   constructor(core: CardCore, path: DataPath) {
@@ -40,8 +42,8 @@ export class DescriptorFetcher {
     this.#batch = parameters.descriptorBatch;
     this.#fetchedRow = core.counters.row('descriptorsFetched');
     this.#fetches = new FetchTable(contexts.length * 2);
-    this.#views = new Array<Uint8Array | undefined>(contexts.length * 2).fill(undefined);
-    this.#landing = new Array<Uint32Array | undefined>(contexts.length * 2).fill(undefined);
+    this.#landing = new Uint32Array(contexts.length * 2 * parameters.descriptorCacheSlots * DESCRIPTOR_WORDS);
+    this.#landingBytes = new Uint8Array(this.#landing.buffer);
   }
 
   /** Asks for the next batches of a ring if they are worth a transfer now. Called whenever its indices have moved. */
@@ -86,20 +88,10 @@ export class DescriptorFetcher {
     channel.cookie = this.#fetches.begin(number, count);
     channel.aim(ring.base, ring.offsetOf(ring.requested));
     channel.length = count * DESCRIPTOR_BYTES;
-    this.#landingOf(number, ring.cacheSlots);
-    channel.buffer = present(this.#views[number]);
-    channel.bufferOffset = (ring.requested & (ring.cacheSlots - 1)) * DESCRIPTOR_BYTES;
+    channel.buffer = this.#landingBytes;
+    channel.bufferOffset = landingSlot(number, ring, ring.requested) * DESCRIPTOR_BYTES;
     ring.requested = (ring.requested + count) >>> 0;
     channel.read();
-  }
-
-  #landingOf(number: number, slots: number): Uint32Array {
-    const known = this.#landing[number];
-    if (known !== undefined) return known;
-    const fresh = new Uint32Array(slots * (DESCRIPTOR_BYTES / 4));
-    this.#landing[number] = fresh;
-    this.#views[number] = new Uint8Array(fresh.buffer);
-    return fresh;
   }
 
   #onDone(entry: number, status: DmaStatus): void {
@@ -131,10 +123,9 @@ export class DescriptorFetcher {
       const count = present(fetches.count[entry]);
       const firstIndex = ring.fetched;
       fetches.shift(number);
-      const words = this.#landingOf(number, ring.cacheSlots);
       for (let index = 0; index < count; index += 1) {
-        const word = (ring.fetched & (ring.cacheSlots - 1)) * (DESCRIPTOR_BYTES / 4);
-        if (!this.#acceptOne(context, direction, ring, words, word)) return;
+        const word = landingSlot(number, ring, ring.fetched) * DESCRIPTOR_WORDS;
+        if (!this.#acceptOne(context, direction, ring, word)) return;
       }
       this.#fetchedRow[context.index] = present(this.#fetchedRow[context.index]) + count;
       this.#subjects.descriptor(context.index, direction, firstIndex, count, 'fetched');
@@ -142,13 +133,8 @@ export class DescriptorFetcher {
     }
   }
 
-  #acceptOne(
-    context: Context,
-    direction: Direction,
-    ring: DescriptorRing,
-    words: Uint32Array,
-    word: number,
-  ): boolean {
+  #acceptOne(context: Context, direction: Direction, ring: DescriptorRing, word: number): boolean {
+    const words = this.#landing;
     const sequence = present(words[word + 3]);
     if (context.sequenceChecking) {
       // CDNA: the one after the last, modulo N. Anything else is a descriptor that was not validated for this slot now.
@@ -180,6 +166,11 @@ export class DescriptorFetcher {
     this.#path.fault(context, direction, 'chain-too-long', longest);
     return false;
   }
+}
+
+/** The slot in which the descriptor of an index of a ring lands. */
+function landingSlot(number: number, ring: DescriptorRing, index: number): number {
+  return number * ring.cacheSlots + (index & (ring.cacheSlots - 1));
 }
 
 /** Number of a ring: two per context. */

@@ -6,7 +6,7 @@ import type { Context } from './context.js';
 import type { Demultiplexer } from './demultiplexer.js';
 import { MAX_FRAME_BYTES, PADDED_FRAME_BYTES } from './descriptor.js';
 import type { FrameLedger } from './frame-ledger.js';
-import type { WirePort } from './host-port.js';
+import type { WirePort, WireTimes } from './host-port.js';
 import { isMacControl } from './mac-control.js';
 import { isGroupAt } from './station-address.js';
 import type { TransmitRoute } from './transmit-path.js';
@@ -68,14 +68,12 @@ export class Forwarding {
     offset: number,
     length: number,
     lastIndex: number,
-    startNs: number,
-    endNs: number,
+    times: WireTimes,
     route: TransmitRoute,
   ): void {
-    this.#ledger.transmitted(context, bytes, offset, length, startNs, endNs, route === 'switch');
+    this.#ledger.transmitted(context, bytes, offset, length, times, route === 'switch');
     if (route !== 'wire') this.#cross(context, bytes.slice(offset, offset + length));
-    if (route !== 'switch')
-      this.#wire.transmitted(bytes, offset, length, context.index, lastIndex, startNs, endNs);
+    if (route !== 'switch') this.#wire.transmitted(bytes, offset, length, context.index, lastIndex, times);
   }
 
   /** A frame is here, from the wire or from a context: a copy for each context that it is addressed to. */

@@ -53,10 +53,16 @@ export interface HostPort {
   raise(): void;
 }
 
+/** When a frame began to leave and when its last bit had left, ns. An object that is used again: a time as an argument is allocated. */
+export interface WireTimes {
+  readonly startNs: number;
+  readonly endNs: number;
+}
+
 /** The NIC's interface to the cable: takes the frames that leave the port. */
 export interface WirePort {
   /**
-   * A frame has left. `bytes` is borrowed: read it before returning. `context` and `descriptorIndex` (of its
+   * A frame has left. `bytes` and `times` are borrowed: read them before returning. `context` and `descriptorIndex` (of its
    * last descriptor) give its owner, for instruments; a real wire does not carry them.
    */
   transmitted(
@@ -65,8 +71,7 @@ export interface WirePort {
     length: number,
     context: ContextId,
     descriptorIndex: number,
-    startNs: number,
-    endNs: number,
+    times: WireTimes,
   ): void;
 
   /** A MAC control frame of the card itself has left; it is of no context. `bytes` is borrowed. */

@@ -32,6 +32,7 @@ export {
   type HostPort,
   type NicInstruments,
   type WirePort,
+  type WireTimes,
 } from './host-port.js';
 export { VECTOR_RING_HEADER_BYTES } from './interrupt-vectors.js';
 export { Nic, type NicAttachments } from './nic.js';

@@ -11,6 +11,7 @@ import { FLAG_INTERRUPT, MAX_FRAME_BYTES, PADDED_FRAME_BYTES, WIRE_OVERHEAD_BYTE
 import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import { FrameFifo } from './frame-fifo.js';
 import type { FrameLedger } from './frame-ledger.js';
+import type { WireTimes } from './host-port.js';
 import type { NicSubjects } from './streams.js';
 import type { TransmitHeads } from './transmit-heads.js';
 import type { TransmitOrder } from './transmit-order.js';
@@ -26,8 +27,7 @@ export interface TransmitExit {
     offset: number,
     length: number,
     lastIndex: number,
-    startNs: number,
-    endNs: number,
+    times: WireTimes,
     route: TransmitRoute,
   ): void;
 }
@@ -103,7 +103,8 @@ export class TransmitPath {
   #count = 0;
   #sending = false;
   #route: TransmitRoute = 'wire';
-  #startNs = 0;
+  /** Of the frame that is being sent. */
+  readonly #times = { startNs: 0, endNs: 0 };
 
   constructor(core: CardCore, neighbours: TransmitNeighbours) {
     const { contexts, kernel } = core;
@@ -282,10 +283,10 @@ export class TransmitPath {
       const line = this.#line;
       if (line !== undefined && (this.#route === 'wire' || this.#route === 'both')) {
         const endNs = line.carry(bytes + WIRE_OVERHEAD_BYTES, nowNs);
-        this.#startNs = Math.max(nowNs, endNs - line.durationNs(bytes + WIRE_OVERHEAD_BYTES));
+        this.#times.startNs = Math.max(nowNs, endNs - line.durationNs(bytes + WIRE_OVERHEAD_BYTES));
         this.#kernel.post(endNs - nowNs, this.#depart, slot);
       } else {
-        this.#startNs = nowNs;
+        this.#times.startNs = nowNs;
         this.#kernel.post(0, this.#depart, slot);
       }
       return;
@@ -305,14 +306,14 @@ export class TransmitPath {
       const reason = this.#route === 'spoofed' ? 'source-mac-spoofed' : 'mac-control';
       this.#ledger.dropped(context.index, 'transmit', reason, bytes);
     } else {
+      this.#times.endNs = this.#kernel.nowNs;
       this.#exit.departed(
         context,
         this.#fifo.bytes,
         present(frames[frame + OFFSET]),
         bytes,
         lastIndex,
-        this.#startNs,
-        this.#kernel.nowNs,
+        this.#times,
         this.#route,
       );
     }

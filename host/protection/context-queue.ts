@@ -4,14 +4,14 @@ import {
   type BusPageNumber,
   busAddress,
   busPageAddress,
-  busPageOf,
+  busPageNumber,
   type GuestPhysicalAddress,
   guestPhysicalAddress,
   type HostPhysicalAddress,
-  lastPageOf,
-  machineAddress,
+  offsetInPage,
+  PAGE_BYTES,
   type PageNumber,
-  pageOf,
+  pageNumber,
 } from '../../nic/addresses.js';
 import {
   DESCRIPTOR_BYTES,
@@ -169,17 +169,23 @@ export class ContextQueue implements PortQueue {
   }
 
   /** Pages in which the buffer in a slot begins, of memory and on the bus, and how many it touches. */
+  // They read the columns themselves: an address that another method returns is allocated unless that one is inlined.
   postedPage(index: number): PageNumber {
-    return pageOf(machineAddress(this.postedAddress(index)));
+    return pageNumber(
+      Math.floor((this.#addresses[((index & (this.slots - 1)) << 1) + ADDRESS] ?? absent()) / PAGE_BYTES),
+    );
   }
 
   postedBusPage(index: number): BusPageNumber {
-    return busPageOf(this.postedBusAddress(index));
+    return busPageNumber(
+      Math.floor((this.#addresses[((index & (this.slots - 1)) << 1) + BUS_ADDRESS] ?? absent()) / PAGE_BYTES),
+    );
   }
 
   postedPages(index: number): number {
-    const address = machineAddress(this.postedAddress(index));
-    return lastPageOf(address, this.postedLength(index)) - pageOf(address) + 1;
+    const slot = index & (this.slots - 1);
+    const offset = offsetInPage(this.#addresses[(slot << 1) + ADDRESS] ?? absent());
+    return Math.ceil((offset + (this.#lengths[slot] ?? absent())) / PAGE_BYTES);
   }
 
   post(batch: BufferBatch): number {

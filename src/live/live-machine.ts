@@ -114,15 +114,15 @@ export class LiveMachine {
       ...(demandOf === undefined ? {} : { demandOf }),
       ...(onChange === undefined ? {} : { onChange }),
       wireTap: {
-        transmitted: (bytes, offset, length, context, index, startNs, endNs) => {
-          observer?.wireTap?.transmitted(bytes, offset, length, context, index, startNs, endNs);
+        transmitted: (bytes, offset, length, context, index, times) => {
+          observer?.wireTap?.transmitted(bytes, offset, length, context, index, times);
           const guest = this.#byContext[context];
           if (guest !== undefined) {
             const number = this.guests.indexOf(guest);
             this.tallies[number]?.sent(length);
-            plan.sent?.(number, bytes, offset, length, guest.device.postedNs(index), endNs);
+            plan.sent?.(number, bytes, offset, length, guest.device.postedNs(index), times.endNs);
           }
-          this.#transmitted(bytes, offset, length, context, endNs);
+          this.#transmitted(bytes, offset, length, context, times.endNs);
         },
         controlSent: (bytes, offset, length, startNs, endNs) => {
           observer?.wireTap?.controlSent?.(bytes, offset, length, startNs, endNs);
