@@ -25,7 +25,6 @@ export interface AccessGate {
     offset: number,
     length: number,
     write: boolean,
-    nowNs: number,
   ): PageNumber;
   /** What the last check took, ns. */
   readonly delayNs: number;

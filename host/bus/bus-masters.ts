@@ -38,11 +38,10 @@ export class BusMasters implements AccessGate {
     offset: number,
     length: number,
     write: boolean,
-    nowNs: number,
   ): PageNumber {
     this.#ended = this.#off.has(requesterId);
     if (this.#ended) return DENIED;
-    return this.#gate.check(requesterId, page, offset, length, write, nowNs);
+    return this.#gate.check(requesterId, page, offset, length, write);
   }
 
   /** A message is a write of the function as any other. */

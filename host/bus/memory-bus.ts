@@ -103,7 +103,7 @@ export class MemoryBus implements HostPort {
   #deniedCount = 0;
   #gateNs = 0;
   #orderNs = 0;
-  readonly #order = new RequestOrder();
+  readonly #order: RequestOrder;
 
   constructor(kernel: EventKernel, memory: PhysicalMemory, timings: MemoryTimings, onInterrupt: () => void) {
     for (const field of ['readNs', 'writeNs'] as const) {
@@ -113,6 +113,7 @@ export class MemoryBus implements HostPort {
       }
     }
     this.#kernel = kernel;
+    this.#order = new RequestOrder(kernel);
     this.#memory = memory;
     this.#timings = timings;
     this.#onInterrupt = onInterrupt;
@@ -194,18 +195,17 @@ export class MemoryBus implements HostPort {
   ): number {
     this.#reads += 1;
     const gate = this.#gate;
-    const { nowNs } = this.#kernel;
     const crosses = crossesPage(offset, length);
-    const physical = crosses ? DENIED : gate.check(requesterId, page, offset, length, false, nowNs);
+    const physical = crosses ? DENIED : gate.check(requesterId, page, offset, length, false);
     const gateNs = crosses ? 0 : gate.delayNs;
     if (physical < 0 || physical >= this.#memory.pageCount) {
       target.fill(0xff, targetOffset, targetOffset + length);
       this.#refuse(requesterId, page, offset, length, false, physical >= 0, crosses);
-      return abortAfter(this.#order.read(requesterId, nowNs + gateNs, 0) - nowNs);
+      return abortAfter(this.#order.read(requesterId, gateNs, 0));
     }
     this.#memory.readPage(physical, offset, length, target, targetOffset);
     if (this.#isWatched) this.#tell(requesterId, page, offset, physical, length, false);
-    return this.#finishRead(requesterId, nowNs, gateNs);
+    return this.#finishRead(requesterId, gateNs);
   }
 
   write(
@@ -219,17 +219,16 @@ export class MemoryBus implements HostPort {
     this.#writes += 1;
     if (isInterruptPage(page)) return this.#message(requesterId, page, offset, length, source, sourceOffset);
     const gate = this.#gate;
-    const { nowNs } = this.#kernel;
     const crosses = crossesPage(offset, length);
-    const physical = crosses ? DENIED : gate.check(requesterId, page, offset, length, true, nowNs);
+    const physical = crosses ? DENIED : gate.check(requesterId, page, offset, length, true);
     const gateNs = crosses ? 0 : gate.delayNs;
     if (physical < 0 || physical >= this.#memory.pageCount) {
       this.#refuse(requesterId, page, offset, length, true, physical >= 0, crosses);
-      return abortAfter(this.#order.write(requesterId, nowNs + gateNs) - nowNs);
+      return abortAfter(this.#order.write(requesterId, gateNs));
     }
     this.#memory.writePage(physical, offset, length, source, sourceOffset);
     if (this.#isWatched) this.#tell(requesterId, page, offset, physical, length, true);
-    return this.#finishWrite(requesterId, nowNs, gateNs);
+    return this.#finishWrite(requesterId, gateNs);
   }
 
   raise(): void {
@@ -249,18 +248,18 @@ export class MemoryBus implements HostPort {
   }
 
   /** A read that the gate let pass in `gateNs` has been carried out: when its data leaves for the device, ns from now. */
-  #finishRead(requesterId: RequesterId, nowNs: number, gateNs: number): number {
+  #finishRead(requesterId: RequesterId, gateNs: number): number {
     const { readNs } = this.#timings;
-    const takesNs = this.#order.read(requesterId, nowNs + gateNs, readNs) - nowNs;
+    const takesNs = this.#order.read(requesterId, gateNs, readNs);
     this.#gateNs += gateNs;
     this.#orderNs += takesNs - gateNs - readNs;
     return takesNs;
   }
 
   /** As `#finishRead`, for a write: when it has been performed. */
-  #finishWrite(requesterId: RequesterId, nowNs: number, gateNs: number): number {
+  #finishWrite(requesterId: RequesterId, gateNs: number): number {
     const { writeNs } = this.#timings;
-    const takesNs = this.#order.write(requesterId, nowNs + gateNs + writeNs) - nowNs;
+    const takesNs = this.#order.write(requesterId, gateNs + writeNs);
     this.#gateNs += gateNs;
     this.#orderNs += takesNs - gateNs - writeNs;
     return takesNs;
@@ -276,7 +275,6 @@ export class MemoryBus implements HostPort {
     sourceOffset: number,
   ): number {
     const gate = this.#gate;
-    const { nowNs } = this.#kernel;
     let message: InterruptMessage | undefined;
     if (length === 4 && offset % 4 === 0) {
       const data = new DataView(source.buffer, source.byteOffset + sourceOffset, 4).getUint32(0, true);
@@ -284,11 +282,11 @@ export class MemoryBus implements HostPort {
     }
     if (message === undefined) {
       this.#refuse(requesterId, page, offset, length, true, false, false);
-      return abortAfter(this.#order.write(requesterId, nowNs) - nowNs);
+      return abortAfter(this.#order.write(requesterId, 0));
     }
     this.#messages += 1;
     this.#onMessage(message);
-    return this.#order.write(requesterId, nowNs + this.#timings.writeNs) - nowNs;
+    return this.#order.write(requesterId, this.#timings.writeNs);
   }
 
   /** Whether somebody looks on at accesses that reach memory. */

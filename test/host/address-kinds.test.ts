@@ -138,7 +138,7 @@ describe('kinds of addresses', () => {
 
   it('a translation unit takes a requester and an I/O virtual page, and gives one of memory', () => {
     type Translate = TranslationCache['translate'];
-    type Asked<Page> = [RequesterId, Page, number, boolean, number];
+    type Asked<Page> = [RequesterId, Page, number, boolean];
     expectTypeOf<Parameters<Translate>>().toEqualTypeOf<Asked<IoPageNumber>>();
     expectTypeOf<ReturnType<Translate>>().toEqualTypeOf<PageNumber>();
     expectTypeOf<Asked<PageNumber>>().not.toExtend<Parameters<Translate>>();

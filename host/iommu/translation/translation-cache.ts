@@ -11,6 +11,7 @@ import {
   type RequesterId,
   WIDE_ADDRESS,
 } from '../../../nic/addresses.js';
+import type { Clock } from '../../../scheduler/clock.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { absent } from '../../../scheduler/present.js';
 import type { ContextGranularity, InvalidationSink, IotlbGranularity } from '../invalidation-sink.js';
@@ -96,12 +97,13 @@ export class TranslationCache implements InvalidationSink {
   readonly silentDevices = new Set<RequesterId>();
   /** The last walk, whether it succeeded or not. Of a request that `translate` has just stopped, the reason is in it. */
   readonly lastWalk = new WalkResult();
+  readonly #clock: Clock;
   readonly #walker: TableWalker;
   readonly #iotlb: Iotlb;
   readonly #walkCaches: WalkCaches;
   readonly #contexts: ContextCache;
   readonly #pool: WalkerPool;
-  readonly #outstanding = new OutstandingWalks();
+  readonly #outstanding: OutstandingWalks;
   /** The walk that is being booked. */
   readonly #booked: EndedWalk = emptyWalk();
   readonly #cachesAbsence: boolean;
@@ -114,6 +116,7 @@ export class TranslationCache implements InvalidationSink {
    * @param cachesAbsence whether entries that are not present are cached as well (VT-d's caching mode, CAP.CM)
    */
   constructor(
+    clock: Clock,
     walker: TableWalker,
     seed: number,
     changes: Partial<TimingParameters> = {},
@@ -122,11 +125,13 @@ export class TranslationCache implements InvalidationSink {
     const all = timingParameters(changes);
     this.#cachesAbsence = cachesAbsence;
     this.parameters = all;
+    this.#clock = clock;
+    this.#outstanding = new OutstandingWalks(clock);
     this.#walker = walker;
     this.#iotlb = new Iotlb(all.iotlbEntries, all.iotlbWays, all.replacement, seed);
     this.#contexts = new ContextCache(all.contextEntries, all.contextWays, all.replacement, seed + 1);
     this.#walkCaches = new WalkCaches(all.walkCacheEntries, all.walkCacheWays, all.replacement, seed + 2);
-    this.#pool = new WalkerPool(all.walkers, all.walkerAssignment, all.walkIntervalNs);
+    this.#pool = new WalkerPool(clock, all.walkers, all.walkerAssignment, all.walkIntervalNs);
   }
 
   /** Time until the last request's translation, or its fault, is known, ns. */
@@ -163,21 +168,15 @@ export class TranslationCache implements InvalidationSink {
     };
   }
 
-  /** Walks under way at `nowNs`, which is not before the last request. */
-  walksUnderWay(nowNs: number): number {
-    this.#settle(nowNs);
+  /** Walks under way. */
+  get walksUnderWay(): number {
+    this.#settle();
     return this.#outstanding.count;
   }
 
   /** The page of memory behind a page of 4 KB, or STOPPED with the reason in `lastWalk`. Watchers are told of the offset. */
-  translate(
-    requesterId: RequesterId,
-    page: IoPageNumber,
-    offset: number,
-    write: boolean,
-    nowNs: number,
-  ): PageNumber {
-    this.#settle(nowNs);
+  translate(requesterId: RequesterId, page: IoPageNumber, offset: number, write: boolean): PageNumber {
+    this.#settle();
     const { counters } = this;
     counters.requests += 1;
     this.#delayNs = this.parameters.lookupNs;
@@ -199,9 +198,9 @@ export class TranslationCache implements InvalidationSink {
       }
     }
     const row = this.#outstanding.find(requesterId, domain, page, write);
-    if (row < 0) return this.#startWalk(requesterId, context, page, offset, write, nowNs);
+    if (row < 0) return this.#startWalk(requesterId, context, page, offset, write);
     counters.shared += 1;
-    this.#delayNs = Math.max(this.#delayNs, this.#outstanding.endNs(row) - nowNs);
+    this.#delayNs = Math.max(this.#delayNs, this.#outstanding.endsInNs(row));
     counters.waitedNs += this.#delayNs;
     return this.#outstanding.physicalPage(row, page);
   }
@@ -316,7 +315,6 @@ export class TranslationCache implements InvalidationSink {
     page: IoPageNumber,
     offset: number,
     write: boolean,
-    nowNs: number,
   ): PageNumber {
     const { counters, parameters, lastWalk } = this;
     const walker = this.#walker;
@@ -344,29 +342,24 @@ export class TranslationCache implements InvalidationSink {
       walker.stopAtAbsentPage(write, lastWalk);
     }
     const walkNs = parameters.walkOverheadNs + (contextReads + lastWalk.levels) * parameters.tableReadNs;
-    const endNs = this.#pool.book(page, nowNs + parameters.lookupNs, walkNs);
-    this.#delayNs = endNs - nowNs;
+    this.#delayNs = this.#pool.book(page, parameters.lookupNs, walkNs);
     counters.walks += 1;
     counters.contextReads += contextReads;
     counters.tableReads += lastWalk.levels;
     counters.waitedNs += this.#delayNs;
-    this.#book(requesterId, page, translated, held, endNs);
+    this.#book(requesterId, page, translated, held);
     if (this.#watchers.length > 0) {
       const first = ioPageAddress(page);
       const at = first < WIDE_ADDRESS ? addressAfter(first, offset) : first;
-      this.#tellWatchers(requesterId, at, write, nowNs, endNs - walkNs, endNs);
+      this.#tellWatchers(requesterId, at, write, walkNs);
     }
     return held && !this.#iotlb.isAbsent(slot) ? this.#iotlb.physicalPage(slot, page) : this.#outcome(page);
   }
 
-  #tellWatchers(
-    requesterId: RequesterId,
-    iova: IoVirtualAddress,
-    write: boolean,
-    askedNs: number,
-    startNs: number,
-    endNs: number,
-  ): void {
+  #tellWatchers(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean, walkNs: number): void {
+    const askedNs = this.#clock.nowNs;
+    const endNs = askedNs + this.#delayNs;
+    const startNs = endNs - walkNs;
     const { contextReads, levels: tableReads, ok } = this.lastWalk;
     const walker = this.#pool.lastWalker;
     const times = { askedNs, startNs, endNs };
@@ -375,13 +368,7 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** Notes the walk in `lastWalk`, whose findings the caches get at its end. */
-  #book(
-    requesterId: RequesterId,
-    page: IoPageNumber,
-    translated: boolean,
-    held: boolean,
-    endNs: number,
-  ): void {
+  #book(requesterId: RequesterId, page: IoPageNumber, translated: boolean, held: boolean): void {
     const { lastWalk } = this;
     const booked = this.#booked;
     const absentEntry = this.#cachesAbsence && lastWalk.absent === 'entry';
@@ -404,15 +391,16 @@ export class TranslationCache implements InvalidationSink {
     booked.fillsContext = lastWalk.passThrough || translated || absentEntry;
     booked.fillsPointers = lastWalk.levels > 1;
     booked.fillsPage = !held && ((lastWalk.ok && !lastWalk.passThrough) || absentPage);
-    this.#outstanding.add(endNs, booked);
+    this.#outstanding.add(this.#delayNs, booked);
   }
 
-  /** Lets the walks that have ended by `nowNs` into the caches. */
-  #settle(nowNs: number): void {
+  /** Lets the walks that have ended by now into the caches. */
+  #settle(): void {
+    const { nowNs } = this.#clock;
     if (!(nowNs >= this.#nowNs))
       throw new RangeError(`request at ${nowNs} ns, after one at ${this.#nowNs} ns`);
     this.#nowNs = nowNs;
-    while (this.#outstanding.nextEndNs <= nowNs) {
+    while (this.#outstanding.hasEnded) {
       const walk = this.#outstanding.takeEnded();
       if (walk.fillsContext)
         this.#contexts.insert(walk.requesterId, walk.domainId, walk.entryDecides, walk.entry);

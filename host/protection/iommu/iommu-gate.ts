@@ -77,14 +77,13 @@ export class IommuGate implements AccessGate {
     offset: number,
     length: number,
     write: boolean,
-    nowNs: number,
   ): PageNumber {
     const { sharedRequester, managementRequester, regions } = this.#parts;
     this.#checked += 1;
     const id =
       sharedRequester === undefined || requesterId === managementRequester ? requesterId : sharedRequester;
     const ioPage = translatedBusPage(page);
-    const physical = this.#timing.translate(id, ioPage, offset, write, nowNs);
+    const physical = this.#timing.translate(id, ioPage, offset, write);
     if (physical === STOPPED) {
       this.#denied += 1;
       this.#report(id, ioPage, offset, write);

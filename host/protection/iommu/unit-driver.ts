@@ -75,6 +75,7 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
       stopAtAbsentPage: (write, out) => this.operations.unit.stopAtAbsentPage(write, out),
     };
     this.timing = new TranslationCache(
+      kernel,
       walker,
       options.seed,
       options.timing,

@@ -79,7 +79,7 @@ export class RandomDma {
   readonly #allowed: number;
   readonly #memoryNs: number;
   readonly #isRead: boolean;
-  readonly #order = new RequestOrder();
+  readonly #order = new RequestOrder(this.#kernel);
   readonly #arrive: number;
   readonly #memoryDone: number;
   readonly #finish: number;
@@ -109,7 +109,7 @@ export class RandomDma {
     this.#memoryNs = this.#isRead ? memoryReadNs(machine, point, load) : 0;
     if (walker !== undefined) {
       this.#pagesToCache = Math.min(machine.iotlbEntries, Math.ceil(point.windowBytes / 4096));
-      this.#timing = new TranslationCache(walker, seed + 1, {
+      this.#timing = new TranslationCache(this.#kernel, walker, seed + 1, {
         iotlbEntries: machine.iotlbEntries,
         iotlbWays: machine.iotlbEntries,
         walkers: constants.walkers,
@@ -170,17 +170,15 @@ export class RandomDma {
     let physical = passedThrough(deviceAddress(iova));
     if (this.#timing !== undefined) {
       const offset = offsetInPage(iova);
-      const { nowNs } = this.#kernel;
-      const page = this.#timing.translate(REQUESTER_ID, ioPageOf(iova), offset, !this.#isRead, nowNs);
+      const page = this.#timing.translate(REQUESTER_ID, ioPageOf(iova), offset, !this.#isRead);
       if (page < 0) throw new InvariantViolation(`0x${iova.toString(16)} is in the window and was stopped`);
       physical = addressAfter(pageAddress(page), offset);
       delayNs = this.#timing.delayNs;
     }
-    const translatedNs = this.#kernel.nowNs + delayNs;
-    const doneNs = this.#isRead
-      ? this.#order.read(REQUESTER_ID, translatedNs, this.#memoryNs)
-      : this.#order.write(REQUESTER_ID, translatedNs);
-    this.#kernel.scheduleAt(doneNs, this.#memoryDone, physical);
+    const takesNs = this.#isRead
+      ? this.#order.read(REQUESTER_ID, delayNs, this.#memoryNs)
+      : this.#order.write(REQUESTER_ID, delayNs);
+    this.#kernel.schedule(takesNs, this.#memoryDone, physical);
   }
 
   #onMemory(_physical: number): void {

@@ -102,7 +102,7 @@ describe('bus mastering', () => {
     masters.set(ONE, false);
     masters.set(ONE, false);
     expect(masters.count).toBe(1);
-    expect(masters.check(ONE, busPageNumber(0), 0, 4, false, 0)).toBe(DENIED);
+    expect(masters.check(ONE, busPageNumber(0), 0, 4, false)).toBe(DENIED);
     masters.set(ONE, true);
     expect(masters.count).toBe(0);
   });
@@ -111,8 +111,8 @@ describe('bus mastering', () => {
     const masters = new BusMasters(new AskedOfMessages());
     masters.set(ONE, false);
     const asks = [
-      (id: typeof ONE) => masters.check(id, busPageNumber(0), 0, 4, false, 0),
-      (id: typeof ONE) => masters.check(id, WIDE, 5, 4, false, 0),
+      (id: typeof ONE) => masters.check(id, busPageNumber(0), 0, 4, false),
+      (id: typeof ONE) => masters.check(id, WIDE, 5, 4, false),
     ];
     for (const ask of asks) {
       expect([ask(OTHER) >= 0, masters.delayNs]).toEqual([true, 33]);

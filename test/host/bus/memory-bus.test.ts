@@ -77,10 +77,9 @@ class WideGate implements AccessGate {
     offset: number,
     length: number,
     write: boolean,
-    nowNs: number,
   ): PageNumber {
     const first = busPageAddress(page);
-    this.asked.push([first, offset, length, write, nowNs]);
+    this.asked.push([first, offset, length, write]);
     this.delayNs = { [WIDE_SLOW]: 1_000, [WIDE_FORBIDDEN]: 40, [WIDE_NOWHERE]: 70 }[first] ?? 0;
     return first === WIDE_FORBIDDEN ? DENIED : pageNumber(page - 2 ** 41);
   }
@@ -378,13 +377,13 @@ describe('the memory bus', () => {
       { ...at, write: true, length: 8, beyondMemory: true, crossesPage: false },
     ]);
     expect(gate.asked).toEqual([
-      [WIDE_SLOW, 0xff8, 8, true, 50],
-      [WIDE_QUICK, 0, 8, true, 50],
-      [WIDE_SLOW, 0xff8, 8, false, 50],
-      [WIDE_QUICK, 8, 8, false, 50],
-      [WIDE_FORBIDDEN, 16, 4, false, 2_050],
-      [WIDE_FORBIDDEN, 16, 4, true, 2_050],
-      [WIDE_NOWHERE, 0, 8, true, 2_050],
+      [WIDE_SLOW, 0xff8, 8, true],
+      [WIDE_QUICK, 0, 8, true],
+      [WIDE_SLOW, 0xff8, 8, false],
+      [WIDE_QUICK, 8, 8, false],
+      [WIDE_FORBIDDEN, 16, 4, false],
+      [WIDE_FORBIDDEN, 16, 4, true],
+      [WIDE_NOWHERE, 0, 8, true],
     ]);
     expect(witnessed).toEqual([
       [DEVICE, 0x3ff8, 8, true],

@@ -66,7 +66,7 @@ class VtdBench {
       walkTables: (...a) => this.unit.walkTables(...a),
       stopAtAbsentPage: (...a) => this.unit.stopAtAbsentPage(...a),
     };
-    this.caches = new TranslationCache(walker, 1, {}, cachingMode);
+    this.caches = new TranslationCache(this.kernel, walker, 1, {}, cachingMode);
     this.unit = new RemappingUnit({
       kernel: this.kernel,
       memory,
@@ -105,7 +105,7 @@ class VtdBench {
 
   /** A request: its physical address, or the fault reason as a negative number. It is not waited for. */
   ask(write = false): number {
-    const physical = translatedBy(this.caches, DEVICE, IOVA, write, this.kernel.nowNs);
+    const physical = translatedBy(this.caches, DEVICE, IOVA, write);
     this.caches.checkInvariants();
     return physical === STOPPED ? -this.caches.lastWalk.faultReason : physical;
   }
@@ -324,7 +324,7 @@ class AmdviBench {
       walkTables: (...a) => this.unit.walkTables(...a),
       stopAtAbsentPage: (...a) => this.unit.stopAtAbsentPage(...a),
     };
-    this.caches = new TranslationCache(walker, 1);
+    this.caches = new TranslationCache(this.kernel, walker, 1);
     this.unit = new AmdviUnit({
       kernel: this.kernel,
       memory,
@@ -365,7 +365,7 @@ class AmdviBench {
   }
 
   settled(): number {
-    const physical = translatedBy(this.caches, DEVICE, IOVA, false, this.kernel.nowNs);
+    const physical = translatedBy(this.caches, DEVICE, IOVA, false);
     this.caches.checkInvariants();
     this.kernel.run(this.kernel.nowNs + 100_000);
     return physical === STOPPED ? -this.caches.lastWalk.faultReason : physical;

@@ -151,7 +151,7 @@ class WideBench {
       walkTables: (...a) => this.under.unit.walkTables(...a),
       stopAtAbsentPage: (...a) => this.under.unit.stopAtAbsentPage(...a),
     };
-    this.cache = new TranslationCache(walker, 1);
+    this.cache = new TranslationCache(this.kernel, walker, 1);
     this.under = make(this);
     this.gate = new IommuGate({
       timing: this.cache,

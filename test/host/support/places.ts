@@ -24,10 +24,9 @@ export function reachedThrough(
   address: number,
   length: number,
   write: boolean,
-  nowNs: number,
 ): number {
   const [page, offset] = placeOf(address);
-  const reached = gate.check(requesterId(requester), page, offset, length, write, nowNs);
+  const reached = gate.check(requesterId(requester), page, offset, length, write);
   return reached < 0 ? reached : addressAfter(pageAddress(reached), offset);
 }
 
@@ -37,9 +36,8 @@ export function translatedBy(
   requester: number,
   iova: number,
   write: boolean,
-  nowNs: number,
 ): number {
   const offset = offsetInPage(iova);
-  const page = unit.translate(requesterId(requester), ioPageOf(ioVirtualAddress(iova)), offset, write, nowNs);
+  const page = unit.translate(requesterId(requester), ioPageOf(ioVirtualAddress(iova)), offset, write);
   return page === STOPPED ? page : addressAfter(pageAddress(page), offset);
 }

@@ -39,10 +39,11 @@ function walkOf(changes: Partial<EndedWalk> = {}): EndedWalk {
 }
 
 const at = (iova: number) => ioVirtualAddress(iova);
+const clock = { nowNs: 0 };
 let walks: OutstandingWalks;
 
 beforeEach(() => {
-  walks = new OutstandingWalks(2);
+  walks = new OutstandingWalks(clock, 2);
 });
 
 describe('a walk under way', () => {
@@ -71,7 +72,7 @@ describe('a walk under way', () => {
   it('says where its page goes, and when that is known', () => {
     walks.add(25, walkOf());
     const row = walks.find(REQUESTER, DOMAIN, PAGE, true);
-    expect([walks.physicalPage(row, PAGE), walks.endNs(row)]).toEqual([2 ** 18, 25]);
+    expect([walks.physicalPage(row, PAGE), walks.endsInNs(row)]).toEqual([2 ** 18, 25]);
   });
 
   it('is not shared when it found no page', () => {

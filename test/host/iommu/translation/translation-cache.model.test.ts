@@ -103,7 +103,8 @@ describe.each([
       fc.property(parameters, fc.array(command, { maxLength: 60 }), (of, commands) => {
         const walker = new MapWalker();
         for (const [index, device] of DEVICES.entries()) walker.contexts.set(device, DOMAINS[index % 2] ?? 1);
-        const unit = new TranslationCache(walker, 1, {
+        const clock = { nowNs: 0 };
+        const unit = new TranslationCache(clock, walker, 1, {
           iotlbEntries: of.entries,
           iotlbWays: of.ways,
           walkCacheEntries: of.walkCacheEntries,
@@ -120,13 +121,12 @@ describe.each([
         });
         const naive = new NaiveUnit(walker, of);
         const seen = { hit: 0, shared: 0, walk: 0 };
-        let nowNs = 0;
         for (const drawn of commands) {
           const one = 'iova' in drawn ? { ...drawn, iova: placed(drawn.iova) } : drawn;
           if (one.kind === 'ask') {
-            nowNs += one.afterNs;
-            const expected = naive.translate(one.device, one.iova, one.write, nowNs);
-            const physical = translatedBy(unit, one.device, one.iova, one.write, nowNs);
+            clock.nowNs += one.afterNs;
+            const expected = naive.translate(one.device, one.iova, one.write, clock.nowNs);
+            const physical = translatedBy(unit, one.device, one.iova, one.write);
             expect({ physical, delayNs: unit.delayNs }).toEqual({
               physical: expected.physical,
               delayNs: expected.delayNs,

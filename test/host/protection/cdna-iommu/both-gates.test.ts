@@ -25,9 +25,9 @@ class BothGates {
 
   /** Where the device's access goes, or undefined. */
   reach(address: number, write: boolean, guest = this.guest): number | undefined {
-    const { host, kernel } = this.machine;
+    const { host } = this.machine;
     const id = requesterId(0x100 + guest.port.context);
-    const physical = reachedThrough(host.protection.gate, id, address, 1, write, kernel.nowNs);
+    const physical = reachedThrough(host.protection.gate, id, address, 1, write);
     return physical < 0 ? undefined : physical;
   }
 

@@ -46,7 +46,7 @@ class Bench {
   }
 
   passes(requester: number, address: number, write = false, length = 4): boolean {
-    const answer = reachedThrough(this.unit, requester, address, length, write, 0);
+    const answer = reachedThrough(this.unit, requester, address, length, write);
     expect([address, DENIED]).toContain(answer);
     return answer === address;
   }

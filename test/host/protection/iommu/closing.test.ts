@@ -29,15 +29,7 @@ describe('a port that closes', () => {
       const ring = 0;
       for (const page of pages) guest.domain.release(pageNumber(frameOf(page)));
       const reachable = pages.filter(
-        (page) =>
-          reachedThrough(
-            lab.iommu.gate,
-            requesterOf(guest.port.context),
-            page,
-            1,
-            true,
-            lab.machine.kernel.nowNs,
-          ) >= 0,
+        (page) => reachedThrough(lab.iommu.gate, requesterOf(guest.port.context), page, 1, true) >= 0,
       );
       // What caches still answer for must not have been reassigned.
       for (const page of reachable) expect(ownership.owner(pageNumber(frameOf(page)))).toBe(guest.domain.id);

@@ -54,7 +54,7 @@ export class IommuLab {
   /** Where the device's access really goes: a physical address, or undefined if the gate stops it. */
   reach(guest: TestGuest, address: number, write: boolean): number | undefined {
     const id = requesterOf(guest.port.context);
-    const physical = reachedThrough(this.iommu.gate, id, address, 1, write, this.machine.kernel.nowNs);
+    const physical = reachedThrough(this.iommu.gate, id, address, 1, write);
     return physical < 0 ? undefined : physical;
   }
 

@@ -20,7 +20,7 @@ function chipset() {
 describe("Intel's checks before translation", () => {
   it('let everything pass out of reset', () => {
     const { chipset: made } = chipset();
-    expect(reachedThrough(made, 0, 0x1234, 8, false, 0)).toBe(0x1234);
+    expect(reachedThrough(made, 0, 0x1234, 8, false)).toBe(0x1234);
     expect(made.txtStatus).toBe(0);
     expect([made.readConfig(DPR), made.readPmr(PMEN)]).toEqual([0, 0]);
   });
@@ -191,7 +191,7 @@ describe("Intel's checks before translation", () => {
             (on.table && on.protect && touches(TABLE, TABLE + 512)) ||
             (on.pmr && touches(4 * MB, 6 * MB)) ||
             (on.dpr && touches(10 * MB, 12 * MB));
-          expect(reachedThrough(made, requester, address, length, false, 0)).toBe(bad ? DENIED : address);
+          expect(reachedThrough(made, requester, address, length, false)).toBe(bad ? DENIED : address);
           if (bad) denied += 1;
         }
         expect(Object.values(made.denials).reduce((sum, count) => sum + count, 0)).toBe(denied);
