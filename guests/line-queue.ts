@@ -2,6 +2,7 @@ import { MAX_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from '../nic/descriptor.js';
 import { FrameFifo } from '../nic/frame-fifo.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import { absent } from '../scheduler/present.js';
 import { SerialLine } from '../scheduler/serial-line.js';
 import { type Deliver, type NearEndSender, type PullSource, paddedBytes } from './near-end-sender.js';
 
@@ -110,10 +111,17 @@ export class LineQueue implements NearEndSender {
   /** A frame that comes in the nanosecond in which the line falls free follows without a gap: one ahead will do. */
   #pullAhead(): void {
     while (this.#pulls.length > 0 && this.#framesHere === 0) {
-      const [source] = this.#pulls.splice(0, 1);
-      const frame = source?.pull()?.bytes;
-      if (source === undefined || frame === undefined) continue;
-      this.#pulls.push(source);
+      const source = this.#pulls[0] ?? absent();
+      const frame = source.pull()?.bytes;
+      if (frame === undefined) {
+        this.#pulls.shift();
+        continue;
+      }
+      // A list that becomes empty gives its memory away, so one alone stays where it is.
+      if (this.#pulls.length > 1) {
+        this.#pulls.shift();
+        this.#pulls.push(source);
+      }
       this.send(frame, 0, frame.length);
     }
   }

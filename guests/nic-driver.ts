@@ -302,7 +302,7 @@ export class NicDriver {
       if (this.#offer(this.#pulled.bytes)) stored += 1;
       else lost += 1;
       this.#pulled = undefined;
-      if (this.#sources.length > 1) this.#sources.push(...this.#sources.splice(0, 1));
+      if (this.#sources.length > 1) this.#sources.push(this.#sources.shift() ?? source);
     }
     return stored > 0;
   }

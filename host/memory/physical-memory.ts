@@ -7,6 +7,7 @@ import {
   pageAddress,
 } from '../../nic/addresses.js';
 import { copyBytes, copyShort } from '../../nic/copy-bytes.js';
+import { ViewCache } from '../../nic/view-cache.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { absent } from '../../scheduler/present.js';
 import { floorLog2 } from '../../scheduler/whole-logarithm.js';
@@ -42,6 +43,8 @@ export class PhysicalMemory {
   readonly #bytes: number;
   readonly #pieces: (Piece | undefined)[];
   readonly #views = new BufferViews();
+  /** Of what is written in parts. */
+  readonly #sources = new ViewCache();
   readonly #windows = new WordWindows();
   readonly #banks = new BankTable();
   // One word on its way to or from a bank, as bytes and as a word.
@@ -149,7 +152,7 @@ export class PhysicalMemory {
     const backing = this.#pieces[page >>> PIECE_PAGE_BITS];
     if (backing === undefined)
       this.write(addressAfter(pageAddress(page), offset), length, source, sourceOffset);
-    else copyBytes(source, sourceOffset, backing.bytes, withinPiece(page, offset), length);
+    else copyBytes(source, sourceOffset, backing.bytes, withinPiece(page, offset), length, this.#sources);
   }
 
   /** Copies within memory. The two ranges must not overlap. */

@@ -159,7 +159,7 @@ export class ValidatedGate implements SetupGate {
   #armTimer(): void {
     if (this.#timerArmed) return;
     this.#timerArmed = true;
-    this.#parts.kernel.schedule(this.#timeoutNs, this.#onTimeout);
+    this.#parts.kernel.post(this.#timeoutNs, this.#onTimeout);
   }
 
   #timeout(): void {

@@ -2,6 +2,7 @@ import type { PageNumber } from '../../../nic/addresses.js';
 import { type ContextId, NO_CONTEXT } from '../../../scheduler/branded.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { absent } from '../../../scheduler/present.js';
+import { Row } from '../../../scheduler/row.js';
 import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -40,7 +41,7 @@ export class BridgeService implements SentListener {
   readonly bridge = new Bridge();
   readonly #plan: BridgeServicePlan;
   readonly #backEnds = new Map<ContextId, BackEnd>();
-  readonly #round: BackEnd[] = [];
+  readonly #round = new Row<BackEnd>();
   readonly #frame = new FrameParts(MAX_PIECES);
   readonly #head = new Uint8Array(12);
   readonly #targets: BackEnd[] = [];
@@ -91,8 +92,7 @@ export class BridgeService implements SentListener {
     if (backEnd === undefined) return undefined;
     this.#backEnds.delete(context);
     this.bridge.remove(backEnd);
-    const at = this.#round.indexOf(backEnd);
-    if (at >= 0) this.#round.splice(at, 1);
+    this.#round.remove(backEnd);
     return backEnd;
   }
 
@@ -162,7 +162,7 @@ export class BridgeService implements SentListener {
       if (this.#serveOne(backEnd) && backEnd.hasRequests) this.#enqueue(backEnd);
       else backEnd.sleep();
     }
-    return this.#round.length > 0;
+    return this.#round.count > 0;
   }
 
   /** Takes one frame; false if there was none (or only the beginning of one). */
