@@ -71,9 +71,9 @@ export class LineQueue implements NearEndSender {
     this.waiting += 1;
     this.#framesHere += 1;
     this.#bytesHere += padded;
-    const fromNs = Math.max(this.#kernel.nowNs, this.#pausedUntilNs);
-    const endNs = this.#line.carry(padded + WIRE_OVERHEAD_BYTES, fromNs);
-    this.#kernel.post(endNs - this.#kernel.nowNs, this.#left, at, padded);
+    const waitsNs = Math.max(0, this.#pausedUntilNs - this.#kernel.nowNs);
+    const endsInNs = this.#line.carryIn(this.#kernel, padded + WIRE_OVERHEAD_BYTES, waitsNs);
+    this.#kernel.post(endsInNs, this.#left, at, padded);
     return true;
   }
 

@@ -350,12 +350,12 @@ export class DmaEngine {
 
   /** Sends the completions of a read whose data is ready in so many ns. */
   #complete(slot: number, readyInNs: number): void {
-    const nowNs = this.#kernel.nowNs;
-    const doneNs =
+    const kernel = this.#kernel;
+    const doneInNs =
       this.#field(slot, STATUS) === DMA_OK
-        ? this.#link.completeRead(this.#field(slot, OFFSET), this.#field(slot, LENGTH), nowNs + readyInNs)
-        : this.#link.completeAbort(nowNs + readyInNs);
-    this.#kernel.post(doneNs - nowNs, this.#finish, slot);
+        ? this.#link.completeRead(kernel, this.#field(slot, OFFSET), this.#field(slot, LENGTH), readyInNs)
+        : this.#link.completeAbort(kernel, readyInNs);
+    kernel.post(doneInNs, this.#finish, slot);
   }
 
   /** Moves the bytes, page by page; returns how long gates and memory take in all, ns. */

@@ -282,9 +282,9 @@ export class TransmitPath {
       this.#sending = true;
       const line = this.#line;
       if (line !== undefined && (this.#route === 'wire' || this.#route === 'both')) {
-        const endNs = line.carry(bytes + WIRE_OVERHEAD_BYTES, nowNs);
-        this.#times.startNs = Math.max(nowNs, endNs - line.durationNs(bytes + WIRE_OVERHEAD_BYTES));
-        this.#kernel.post(endNs - nowNs, this.#depart, slot);
+        const endsInNs = line.carryIn(this.#kernel, bytes + WIRE_OVERHEAD_BYTES, 0);
+        this.#times.startNs = nowNs + Math.max(0, endsInNs - line.durationNs(bytes + WIRE_OVERHEAD_BYTES));
+        this.#kernel.post(endsInNs, this.#depart, slot);
       } else {
         this.#times.startNs = nowNs;
         this.#kernel.post(0, this.#depart, slot);

@@ -182,12 +182,11 @@ export class RandomDma {
   }
 
   #onMemory(_physical: number): void {
-    const nowNs = this.#kernel.nowNs;
     // A write is done for the engine when its credit comes back, a read when its data does.
-    const doneNs = this.#isRead
-      ? this.#link.completeRead(0, this.#point.sizeBytes, nowNs)
-      : nowNs + this.#link.parameters.propagationNs;
-    this.#kernel.scheduleAt(doneNs, this.#finish);
+    const doneInNs = this.#isRead
+      ? this.#link.completeRead(this.#kernel, 0, this.#point.sizeBytes, 0)
+      : this.#link.parameters.propagationNs;
+    this.#kernel.schedule(doneInNs, this.#finish);
   }
 
   #onFinish(): void {
@@ -207,7 +206,7 @@ function memoryReadNs(machine: MachineParameters, point: Point, load: Load): num
   const smallest: Point = { ...point, sizeBytes };
   const link = new PcieLink(linkParameters(machine));
   const issueNs = 1e9 / (limits.tps(smallest) * ISSUE_HEADROOM);
-  const wayNs = link.completeRead(0, sizeBytes, link.requestRead(0, sizeBytes, 0));
+  const wayNs = link.completeRead({ nowNs: 0 }, 0, sizeBytes, link.requestRead(0, sizeBytes, 0));
   const latencyNs =
     load === 'one'
       ? latency.at(point.cache, point.windowBytes)
