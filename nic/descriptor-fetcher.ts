@@ -86,7 +86,7 @@ export class DescriptorFetcher {
     const channel = this.#channel;
     channel.owner = context;
     channel.cookie = this.#fetches.begin(number, count);
-    channel.aim(ring.base, ring.offsetOf(ring.requested));
+    ring.aimAtSlot(ring.requested, channel);
     channel.length = count * DESCRIPTOR_BYTES;
     channel.buffer = this.#landingBytes;
     channel.bufferOffset = landingSlot(number, ring, ring.requested) * DESCRIPTOR_BYTES;

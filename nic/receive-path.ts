@@ -3,7 +3,6 @@ import { STARVED } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
-import { WIDE_ADDRESS } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import type { DropReason } from './counters.js';
@@ -155,8 +154,7 @@ export class ReceivePath {
       this.#writeBack.fill(context, descriptor, used, left === 0);
       channel.owner = context;
       channel.cookie = slot * 2;
-      channel.address = ring.address(descriptor);
-      if (channel.address >= WIDE_ADDRESS) channel.wideOffset = ring.wideOffset(descriptor);
+      ring.aimAt(descriptor, channel);
       channel.length = used;
       channel.buffer = memory;
       channel.bufferOffset = at;

@@ -4,7 +4,6 @@ import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import type { SerialLine } from '../scheduler/serial-line.js';
 import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
-import { WIDE_ADDRESS } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import { FLAG_INTERRUPT, MAX_FRAME_BYTES, PADDED_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from './descriptor.js';
@@ -190,8 +189,7 @@ export class TransmitPath {
       const descriptor = (ring.taken + index) >>> 0;
       const length = ring.length(descriptor);
       urgent |= ring.flags(descriptor) & FLAG_INTERRUPT;
-      channel.address = ring.address(descriptor);
-      if (channel.address >= WIDE_ADDRESS) channel.wideOffset = ring.wideOffset(descriptor);
+      ring.aimAt(descriptor, channel);
       channel.length = length;
       channel.bufferOffset = at;
       channel.read();

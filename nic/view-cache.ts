@@ -1,6 +1,8 @@
+import { floorLog2 } from '../scheduler/whole-logarithm.js';
+
 /** A power of two. */
 const PLACES = 1024;
-const PLACE_SHIFT = 32 - Math.log2(PLACES);
+const PLACE_SHIFT = 32 - floorLog2(PLACES);
 
 /**
  * Views of parts of byte arrays, of each place the last one: a copy of a part needs a view of it, and frames lie in the same

@@ -297,7 +297,8 @@ export class ContextQueue implements PortQueue {
       storeDescriptor(
         this.#parts.memory,
         this.#slotAddress(this.#producer),
-        bus,
+        bus | 0,
+        Math.floor(bus / 2 ** 32) | 0,
         length,
         flags,
         this.#sequence,

@@ -34,6 +34,7 @@ export class FrontEnd implements GuestPort {
   readonly receive: FrontQueue;
   readonly #parts: HostParts;
   readonly #channel: EventChannel;
+  readonly #eventWork = () => this.#onEvent();
   #handler: () => void = () => {};
   #masked = false;
   #open = true;
@@ -86,12 +87,12 @@ export class FrontEnd implements GuestPort {
   maskInterrupts(masked: boolean): void {
     this.#masked = masked;
     if (masked || !this.#open) return;
-    for (const queue of [this.transmit, this.receive]) queue.askForEvent(queue.consumerRead);
+    const { transmit, receive } = this;
+    transmit.askForEvent(transmit.consumerRead);
+    receive.askForEvent(receive.consumerRead);
     // Responses that came after the driver last looked would raise no event any more.
-    const missed = [this.transmit, this.receive].some(
-      (queue) => queue.shared.responseProducer !== queue.consumerRead,
-    );
-    if (missed) this.#parts.processor.post(this.domain.account, () => this.#onEvent());
+    if (transmit.hasResponses || receive.hasResponses)
+      this.#parts.processor.post(this.domain.account, this.#eventWork);
   }
 
   /** The back end has responses for which this side asked for a notification. */
@@ -117,6 +118,7 @@ export class FrontEnd implements GuestPort {
     if (!this.#open) return;
     this.#handler();
     if (this.#masked) return;
-    for (const queue of [this.transmit, this.receive]) queue.askForEvent(queue.shared.responseProducer);
+    this.transmit.askForEvent(this.transmit.shared.responseProducer);
+    this.receive.askForEvent(this.receive.shared.responseProducer);
   }
 }
