@@ -33,10 +33,4 @@ export class ViewCache {
     this.#lengths[place] = length;
     return fresh;
   }
-
-  /** Nothing is kept alive any more. */
-  clear(): void {
-    this.#views.fill(undefined);
-    this.#arrays.fill(undefined);
-  }
 }
