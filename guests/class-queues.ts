@@ -1,10 +1,10 @@
 import { ClassPauses, type PausedSender } from '../nic/class-pauses.js';
 import { WIRE_OVERHEAD_BYTES } from '../nic/descriptor.js';
 import { TRAFFIC_CLASSES } from '../nic/pfc-frame.js';
+import { BookedLine } from '../scheduler/booked-line.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
-import { SerialLine } from '../scheduler/serial-line.js';
 import type { LineQueueOptions } from './line-queue.js';
 import { type Deliver, type NearEndSender, type PullSource, paddedBytes } from './near-end-sender.js';
 
@@ -28,7 +28,7 @@ export class ClassQueues implements NearEndSender, PausedSender {
   readonly #kernel: EventKernel;
   readonly #options: LineQueueOptions;
   readonly #deliver: Deliver;
-  readonly #line: SerialLine;
+  readonly #line: BookedLine;
   readonly #left: HandlerId;
   readonly #arrive: HandlerId;
   readonly #control: HandlerId;
@@ -43,7 +43,6 @@ export class ClassQueues implements NearEndSender, PausedSender {
   #pausedUntilNs = Number.NEGATIVE_INFINITY;
   offered = 0;
   arrived = 0;
-  arrivedBytes = 0;
   droppedFull = 0;
   waiting = 0;
 
@@ -52,7 +51,7 @@ export class ClassQueues implements NearEndSender, PausedSender {
     this.#kernel = kernel;
     this.#options = options;
     this.#deliver = deliver;
-    this.#line = new SerialLine(options.rateBps);
+    this.#line = new BookedLine(kernel, options.rateBps);
     this.#left = kernel.register('guests.link.left', () => this.#onLeft());
     this.#arrive = kernel.register('guests.link.arrived', () => this.#onArrive());
     this.#control = kernel.register('guests.link.control', () => this.#onControl());
@@ -93,10 +92,8 @@ export class ClassQueues implements NearEndSender, PausedSender {
    * (IEEE 802.3, annex 31B).
    */
   sendControl(frame: Uint8Array): void {
-    const { nowNs } = this.#kernel;
-    const endNs = this.#line.carry(frame.length + WIRE_OVERHEAD_BYTES, nowNs);
     this.#controlOnCable.push(frame);
-    this.#kernel.post(endNs - nowNs + this.#options.propagationNs, this.#control);
+    this.#line.book(frame.length + WIRE_OVERHEAD_BYTES, 0, this.#control, 0, 0, this.#options.propagationNs);
   }
 
   /** What goes first is chosen when the pause is over: by then a class may be paused, or frames of the MAC have gone. */
@@ -106,7 +103,21 @@ export class ClassQueues implements NearEndSender, PausedSender {
     else this.#kernel.post(ns, this.#pauseOver);
   }
 
+  changeRate(rateBps: number, pauseLeftNs: number): void {
+    const { nowNs } = this.#kernel;
+    this.#line.changeRate(rateBps);
+    this.pauses.changeRate(rateBps);
+    if (this.#pausedUntilNs <= nowNs) return;
+    this.#pausedUntilNs = nowNs + pauseLeftNs;
+    this.#kernel.post(pauseLeftNs, this.#pauseOver);
+  }
+
+  rateBefore(endNs: number): number {
+    return this.#line.rateBefore(endNs);
+  }
+
   checkInvariants(): void {
+    this.#line.checkInvariants();
     const queued = this.#queues.reduce((sum, { length }) => sum + length, 0);
     const leaving = this.#leaving === undefined ? 0 : 1;
     if (queued + leaving + this.#onCable.length !== this.waiting)
@@ -129,8 +140,7 @@ export class ClassQueues implements NearEndSender, PausedSender {
     const frame = queue?.shift();
     if (frame === undefined) return;
     this.#leaving = frame.bytes;
-    const endNs = this.#line.carry(frame.bytes.length + WIRE_OVERHEAD_BYTES, nowNs);
-    this.#kernel.post(endNs - nowNs, this.#left);
+    this.#line.book(frame.bytes.length + WIRE_OVERHEAD_BYTES, 0, this.#left);
   }
 
   /** The queue whose first frame came before those of all others that are not paused. */
@@ -185,7 +195,6 @@ export class ClassQueues implements NearEndSender, PausedSender {
     if (frame === undefined) throw new InvariantViolation('far end: nothing was on the cable');
     this.waiting -= 1;
     this.arrived += 1;
-    this.arrivedBytes += frame.length;
     this.#deliver(frame, 0, frame.length);
   }
 

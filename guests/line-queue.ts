@@ -1,13 +1,14 @@
 import { MAX_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from '../nic/descriptor.js';
 import { FrameFifo } from '../nic/frame-fifo.js';
+import { BookedLine } from '../scheduler/booked-line.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { absent } from '../scheduler/present.js';
-import { SerialLine } from '../scheduler/serial-line.js';
 import { type Deliver, type NearEndSender, type PullSource, paddedBytes } from './near-end-sender.js';
 
 /** The cable, and how much may wait for it. */
 export interface LineQueueOptions {
+  /** Rate of the wire at the start. */
   readonly rateBps: number;
   readonly propagationNs: number;
   /** Bytes that may be here, those that are just leaving included. */
@@ -21,7 +22,7 @@ export class LineQueue implements NearEndSender {
   readonly #kernel: EventKernel;
   readonly #options: LineQueueOptions;
   readonly #deliver: Deliver;
-  readonly #line: SerialLine;
+  readonly #line: BookedLine;
   readonly #fifo: FrameFifo;
   readonly #left: HandlerId;
   readonly #arrive: HandlerId;
@@ -32,7 +33,6 @@ export class LineQueue implements NearEndSender {
   #pausedUntilNs = 0;
   offered = 0;
   arrived = 0;
-  arrivedBytes = 0;
   droppedFull = 0;
   waiting = 0;
 
@@ -40,7 +40,7 @@ export class LineQueue implements NearEndSender {
     this.#kernel = kernel;
     this.#options = options;
     this.#deliver = deliver;
-    this.#line = new SerialLine(options.rateBps);
+    this.#line = new BookedLine(kernel, options.rateBps);
     this.#fifo = new FrameFifo(options.queueBytes + options.cableBytes + MAX_FRAME_BYTES, MAX_FRAME_BYTES);
     this.#left = kernel.register('guests.link.left', (offset, length) => this.#onLeft(offset, length));
     this.#arrive = kernel.register('guests.link.arrived', (offset, length) => this.#onArrive(offset, length));
@@ -71,9 +71,8 @@ export class LineQueue implements NearEndSender {
     this.waiting += 1;
     this.#framesHere += 1;
     this.#bytesHere += padded;
-    const waitsNs = Math.max(0, this.#pausedUntilNs - this.#kernel.nowNs);
-    const endsInNs = this.#line.carryIn(this.#kernel, padded + WIRE_OVERHEAD_BYTES, waitsNs);
-    this.#kernel.post(endsInNs, this.#left, at, padded);
+    const waitNs = Math.max(0, this.#pausedUntilNs - this.#kernel.nowNs);
+    this.#line.book(padded + WIRE_OVERHEAD_BYTES, waitNs, this.#left, at, padded);
     return true;
   }
 
@@ -82,7 +81,22 @@ export class LineQueue implements NearEndSender {
     this.#pausedUntilNs = this.#kernel.nowNs + ns;
   }
 
+  /** Frames that were booked behind a pause which was followed by another one wait for what is left of their own. */
+  changeRate(rateBps: number, pauseLeftNs: number, earlierBps: number): void {
+    const { nowNs } = this.#kernel;
+    const untilNs = this.#pausedUntilNs;
+    if (untilNs > nowNs) this.#pausedUntilNs = nowNs + pauseLeftNs;
+    this.#line.changeRate(rateBps, (fromNs) =>
+      fromNs === untilNs ? this.#pausedUntilNs : nowNs + Math.ceil(((fromNs - nowNs) * earlierBps) / rateBps),
+    );
+  }
+
+  rateBefore(endNs: number): number {
+    return this.#line.rateBefore(endNs);
+  }
+
   checkInvariants(): void {
+    this.#line.checkInvariants();
     if (this.#framesHere > this.waiting || this.#bytesHere > this.#options.queueBytes) {
       throw new InvariantViolation(
         `far end: ${this.#framesHere} frames of ${this.#bytesHere} bytes in its queue`,
@@ -103,7 +117,6 @@ export class LineQueue implements NearEndSender {
   #onArrive(offset: number, length: number): void {
     this.waiting -= 1;
     this.arrived += 1;
-    this.arrivedBytes += length;
     this.#deliver(this.#fifo.bytes, offset, length);
     this.#fifo.shift(offset, length);
   }

@@ -1,4 +1,5 @@
 import type { Subscription } from 'rxjs';
+import { BitTime } from '../nic/bit-time.js';
 import type { ClassPauses } from '../nic/class-pauses.js';
 import { MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import type { WirePort } from '../nic/host-port.js';
@@ -17,6 +18,8 @@ import type { TrafficSource } from './traffic/traffic-source.js';
 /** The far end of the cable. */
 export interface LinkPartnerOptions {
   readonly rateBps: number;
+  /** The highest rate that the wire will have. @defaultValue `rateBps` */
+  readonly mostRateBps?: number;
   /** One way along the cable, ns. */
   readonly propagationNs: number;
   /** Bytes that may be at the far end, those that are just leaving included. */
@@ -50,6 +53,7 @@ export class LinkPartner implements WirePort {
   readonly #hear: HandlerId;
   readonly #pause: HandlerId;
   readonly #obey: HandlerId;
+  readonly #newRate: HandlerId;
   readonly #subscriptions: Subscription[] = [];
   readonly #responders = new Map<number, ReceiveHandler>();
   /** Traffic class of each station of the near end. */
@@ -58,9 +62,14 @@ export class LinkPartner implements WirePort {
   readonly #heard: Uint8Array[] = [];
   /** MAC control frames likewise. */
   readonly #control: Uint8Array[] = [];
+  /** What is left of the pause that the NIC asked for last. */
+  readonly #pauseTime = new BitTime();
+  readonly #mostRateBps: number;
+  #rateBps: number;
   #deliver: Deliver | undefined;
   #framesFromNic = 0;
   #bytesFromNic = 0;
+  #notReflected = 0;
 
   constructor(kernel: EventKernel, options: LinkPartnerOptions) {
     if (
@@ -77,11 +86,13 @@ export class LinkPartner implements WirePort {
         `link.queueBytes is ${options.queueBytes}, expected a whole number, at least ${MAX_FRAME_BYTES}`,
       );
     }
-    const cableBytes = Math.ceil((options.rateBps / 8e9) * options.propagationNs);
+    this.#rateBps = options.rateBps;
+    this.#mostRateBps = Math.max(options.rateBps, options.mostRateBps ?? options.rateBps);
+    const cableBytes = Math.ceil((this.#mostRateBps / 8e9) * options.propagationNs);
     if (cableBytes > MAX_BYTES_ON_CABLE) {
-      const most = Math.floor((MAX_BYTES_ON_CABLE * 8e9) / options.rateBps);
+      const most = Math.floor((MAX_BYTES_ON_CABLE * 8e9) / this.#mostRateBps);
       throw new ParameterError(
-        `link.propagationNs is ${options.propagationNs}, expected at most ${most} at ${options.rateBps} b/s`,
+        `link.propagationNs is ${options.propagationNs}, expected at most ${most} at ${this.#mostRateBps} b/s`,
       );
     }
     this.#kernel = kernel;
@@ -96,6 +107,7 @@ export class LinkPartner implements WirePort {
     this.#hear = kernel.register('guests.far-end', () => this.#onHear());
     this.#pause = kernel.register('guests.link.pause', (quanta) => this.#onPause(quanta));
     this.#obey = kernel.register('guests.link.obey', () => this.#onControl());
+    this.#newRate = kernel.register('guests.link.rate', (rateBps) => this.changeRate(rateBps));
   }
 
   /** Where frames for the near end go: the NIC's receive side. */
@@ -131,6 +143,33 @@ export class LinkPartner implements WirePort {
     this.#sender.close();
   }
 
+  /** The NIC sends at another rate: that arrives as a frame would, and then the far end does the same. */
+  rateChanged(rateBps: number): void {
+    this.#kernel.post(this.#options.propagationNs, this.#newRate, rateBps);
+  }
+
+  /**
+   * From now on frames begin at another rate. The one that is on the wire ends at the rate at which it began, and what is left
+   * of a pause takes longer or shorter.
+   * @throws InvariantViolation for more than `mostRateBps`.
+   */
+  changeRate(rateBps: number): void {
+    if (rateBps > this.#mostRateBps)
+      throw new InvariantViolation(
+        `far end: a rate of ${rateBps} b/s, expected at most the ${this.#mostRateBps} for which the cable was made`,
+      );
+    const earlierBps = this.#rateBps;
+    if (rateBps === earlierBps) return;
+    this.#rateBps = rateBps;
+    const leftNs = this.#pauseTime.changeRate(earlierBps, rateBps, this.#kernel.nowNs);
+    this.#sender.changeRate(rateBps, leftNs, earlierBps);
+  }
+
+  /** The rate, bits per second, at which the frame was sent whose last bit reached the NIC at `arrivedNs`. */
+  rateOfArrival(arrivedNs: number): number {
+    return this.#sender.rateBefore(arrivedNs - this.#options.propagationNs);
+  }
+
   get framesFromNic(): number {
     return this.#framesFromNic;
   }
@@ -139,13 +178,19 @@ export class LinkPartner implements WirePort {
     return this.#bytesFromNic;
   }
 
+  /** Frames from the NIC, on the cable, that a station of the far end hears or that are sent back. */
+  get framesComing(): number {
+    return this.#heard.length;
+  }
+
+  /** Frames for a station of the near end that were not sent back, and so reached nobody. */
+  get framesNotReflected(): number {
+    return this.#notReflected;
+  }
+
   /** Frames whose last bit has reached the NIC. */
   get framesToNic(): number {
     return this.#sender.arrived;
-  }
-
-  get bytesToNic(): number {
-    return this.#sender.arrivedBytes;
   }
 
   /** Frames that sources at the far end wanted to send: arrived, dropped here, or waiting. */
@@ -212,16 +257,16 @@ export class LinkPartner implements WirePort {
       this.#kernel.post(this.#options.propagationNs, this.#pause, quanta);
       return;
     }
-    if (this.#responders.size === 0 && !this.#options.reflect) return;
     const destination = readMac(bytes, offset);
-    if (!this.#responders.has(destination) && !this.#reflects(destination, bytes, offset)) return;
+    if (!this.#responders.has(destination)) {
+      if (!this.#stations.has(destination)) return;
+      if (!this.#options.reflect || destination === readMac(bytes, offset + 6)) {
+        this.#notReflected += 1;
+        return;
+      }
+    }
     this.#heard.push(bytes.slice(offset, offset + length));
     this.#kernel.post(this.#options.propagationNs, this.#hear);
-  }
-
-  #reflects(destination: number, bytes: Uint8Array, offset: number): boolean {
-    if (!this.#options.reflect || !this.#stations.has(destination)) return false;
-    return destination !== readMac(bytes, offset + 6);
   }
 
   #onHear(): void {
@@ -239,7 +284,8 @@ export class LinkPartner implements WirePort {
 
   /** The NIC asks for a pause: frames that have begun to leave continue, no other one begins. 0 ends it. */
   #onPause(quanta: number): void {
-    this.#sender.pause(Math.ceil((quanta * PAUSE_QUANTUM_BITS * 1e9) / this.#options.rateBps));
+    this.#pauseTime.begin(quanta * PAUSE_QUANTUM_BITS, this.#kernel.nowNs);
+    this.#sender.pause(Math.ceil((quanta * PAUSE_QUANTUM_BITS * 1e9) / this.#rateBps));
   }
 
   #onControl(): void {

@@ -11,9 +11,8 @@ export type PullSource = Extract<TrafficSource, { kind: 'pull' }>;
 export interface NearEndSender {
   /** Frames that were to be sent: arrived, dropped here, or waiting. */
   readonly offered: number;
-  /** Frames, and their bytes, whose last bit has reached the near end. */
+  /** Frames whose last bit has reached the near end. */
   readonly arrived: number;
-  readonly arrivedBytes: number;
   /** Frames dropped because the queue was full. */
   readonly droppedFull: number;
   /** Frames waiting for the wire, or on it: offered, and neither arrived nor dropped. */
@@ -25,6 +24,10 @@ export interface NearEndSender {
   attach(source: PullSource, trafficClass: number): void;
   /** The near end asks for a pause of everything, ns from now on: the frame on the wire continues. 0 ends it. */
   pause(ns: number): void;
+  /** The wire has another rate from now on, and this is what is left of a pause of everything, ns; before that it was that. */
+  changeRate(rateBps: number, pauseLeftNs: number, earlierBps: number): void;
+  /** Rate of a frame whose last bit left at `endNs`. */
+  rateBefore(endNs: number): number;
   /** Forgets all sources. */
   close(): void;
   /** Throws when frames are lost. */

@@ -170,6 +170,16 @@ export class NicDriver {
     return this.#transmit.framesQueued;
   }
 
+  /** Frames written to buffers that the device has not finished; `consumer` is its own index, told to the driver or not. */
+  framesUnfinished(consumer: number): number {
+    return this.#transmit.framesFrom(consumer);
+  }
+
+  /** Receive buffers that the device has finished and this driver has not taken; `consumer` as above. */
+  buffersUntaken(consumer: number): number {
+    return this.#receive.buffersUntil(consumer);
+  }
+
   /** When the frame whose last buffer is in this slot was handed to the driver, ns. */
   createdNs(descriptorIndex: number): number {
     return this.#transmit.createdNs(descriptorIndex);

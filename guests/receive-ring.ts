@@ -70,6 +70,12 @@ export class ReceiveRing {
     return this.#bytes;
   }
 
+  /** Buffers not taken yet of those that a device has finished which has finished what lies before `consumer`. */
+  buffersUntil(consumer: number): number {
+    const buffers = (consumer - this.#received) >>> 0;
+    return buffers > this.#queue.slots ? 0 : buffers;
+  }
+
   /** Where the buffer of a slot lies. */
   buffer(index: number): GuestPhysicalAddress {
     return this.#buffers.at(ringSlot(index, this.#queue.slots));

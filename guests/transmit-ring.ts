@@ -88,6 +88,11 @@ export class TransmitRing {
     return this.#framesBetween(this.#reclaimed, this.#written);
   }
 
+  /** Frames written and not finished by a device that has finished what lies before `consumer`, told of it or not. */
+  framesFrom(consumer: number): number {
+    return this.#framesBetween(consumer, this.#written);
+  }
+
   /** When the frame in this slot was written, ns. */
   createdNs(index: number): number {
     return present(this.#createdNs[index & this.#mask]);

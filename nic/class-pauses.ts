@@ -1,5 +1,6 @@
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
+import { BitTime } from './bit-time.js';
 import { PAUSE_QUANTUM_BITS } from './mac-control.js';
 import { isPfc, pfcQuanta, TRAFFIC_CLASSES } from './pfc-frame.js';
 
@@ -15,6 +16,7 @@ export interface PausedSender {
 export interface ClassPausesOptions {
   /** Name of the component in the event kernel. */
   readonly name: string;
+  /** Rate of the wire at the start. */
   readonly rateBps: number;
   /** Classes with flow control, a bit each; what is said of the others is ignored. */
   readonly classes: number;
@@ -33,11 +35,14 @@ export class ClassPauses {
   readonly #sinceNs = new Float64Array(TRAFFIC_CLASSES);
   readonly #pausedNs = new Float64Array(TRAFFIC_CLASSES);
   readonly #frames = new Float64Array(TRAFFIC_CLASSES);
+  readonly #times = Array.from({ length: TRAFFIC_CLASSES }, () => new BitTime());
+  #rateBps: number;
   #paused = 0;
 
   constructor(kernel: EventKernel, options: ClassPausesOptions, sender: PausedSender) {
     this.#kernel = kernel;
     this.#options = options;
+    this.#rateBps = options.rateBps;
     this.#sender = sender;
     this.#expire = kernel.register(options.name, (trafficClass) => this.#onExpire(trafficClass));
   }
@@ -77,9 +82,22 @@ export class ClassPauses {
     return true;
   }
 
+  /** The wire has another rate from now on: what is left of each pause is counted at it. */
+  changeRate(rateBps: number): void {
+    const { nowNs } = this.#kernel;
+    for (let trafficClass = 0; trafficClass < TRAFFIC_CLASSES; trafficClass += 1) {
+      if (!this.has(trafficClass)) continue;
+      const leftNs = present(this.#times[trafficClass]).changeRate(this.#rateBps, rateBps, nowNs);
+      this.#untilNs[trafficClass] = nowNs + leftNs;
+      this.#kernel.post(leftNs, this.#expire, trafficClass);
+    }
+    this.#rateBps = rateBps;
+  }
+
   #set(trafficClass: number, quanta: number): void {
     const { nowNs } = this.#kernel;
-    const ns = Math.ceil((quanta * PAUSE_QUANTUM_BITS * 1e9) / this.#options.rateBps);
+    const ns = Math.ceil((quanta * PAUSE_QUANTUM_BITS * 1e9) / this.#rateBps);
+    present(this.#times[trafficClass]).begin(quanta * PAUSE_QUANTUM_BITS, nowNs);
     this.#untilNs[trafficClass] = nowNs + ns;
     if (quanta === 0) {
       this.#resume(trafficClass);

@@ -1,10 +1,11 @@
+import type { BookedLine } from '../scheduler/booked-line.js';
 import type { ContextId } from '../scheduler/branded.js';
 import { type Discipline, type Share, STARVED } from '../scheduler/discipline.js';
 import { DeficitRoundRobin } from '../scheduler/disciplines/deficit-round-robin.js';
 import { BEHIND, DmaScheduler } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
+import type { HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
-import type { SerialLine } from '../scheduler/serial-line.js';
 import type { CardCore, DataPath, FaultSink } from './card-core.js';
 import type { ClassPauses, PausedSender } from './class-pauses.js';
 import { Completions } from './completions.js';
@@ -27,7 +28,7 @@ export interface FlowNeighbours {
   readonly faults: FaultSink;
   readonly vectors: InterruptVectors;
   readonly demultiplexer: Demultiplexer;
-  readonly line: SerialLine;
+  readonly line: BookedLine;
   readonly wire: WirePort;
   readonly transmitDiscipline: Discipline;
   readonly receiveDiscipline: Discipline;
@@ -57,6 +58,9 @@ export class FrameFlow implements DataPath, PausedSender {
   readonly #lookup: DestinationLookup;
   readonly #heads: TransmitHeads;
   readonly #order: TransmitOrder;
+  readonly #line: BookedLine;
+  readonly #wire: WirePort;
+  readonly #newRate: HandlerId;
   /** Whether the inner exit has been given its credit: at the first doorbell with switching on. */
   #innerOpen = false;
   readonly #descriptorsCompleted: Float64Array;
@@ -66,6 +70,9 @@ export class FrameFlow implements DataPath, PausedSender {
     const { kernel, parameters, counters } = core;
     this.#core = core;
     this.#faults = neighbours.faults;
+    this.#line = neighbours.line;
+    this.#wire = neighbours.wire;
+    this.#newRate = kernel.register('nic.wire-rate', () => this.#onNewRate());
     this.#vectors = neighbours.vectors;
     this.#descriptorsCompleted = counters.row('descriptorsCompleted');
     this.#interruptRequests = counters.row('interruptRequests');
@@ -139,6 +146,14 @@ export class FrameFlow implements DataPath, PausedSender {
     this.receiveScheduler.reweigh(context.index, share);
   }
 
+  /** Frames that begin to leave from now on go at another rate. All else has it when the frame that is under way has left. */
+  changeRate(rateBps: number): void {
+    const { kernel } = this.#core;
+    const sinceNs = this.#line.changeRate(rateBps);
+    if (sinceNs === kernel.nowNs) this.#onNewRate();
+    else kernel.post(sinceNs - kernel.nowNs, this.#newRate);
+  }
+
   /** The context was stopped: nothing of it that has not left yet ever will. */
   forget(context: Context): void {
     this.#fetcher.forget(context);
@@ -176,11 +191,13 @@ export class FrameFlow implements DataPath, PausedSender {
 
   /** The far end has paused a traffic class: what is granted still goes, nothing more is. */
   paused(trafficClass: number): void {
+    this.#core.instruments?.paused?.(trafficClass, this.#core.kernel.nowNs);
     for (const context of this.#core.contexts)
       if (context.trafficClass === trafficClass) this.transmitScheduler.pause(context.index);
   }
 
   resumed(trafficClass: number): void {
+    this.#core.instruments?.resumed?.(trafficClass, this.#core.kernel.nowNs);
     for (const context of this.#core.contexts)
       if (context.trafficClass === trafficClass) this.transmitScheduler.ring(context.index);
   }
@@ -267,6 +284,7 @@ export class FrameFlow implements DataPath, PausedSender {
       this.#completions,
     ])
       component.checkInvariants();
+    this.#line.checkInvariants();
     transmitScheduler.checkInvariants();
     innerScheduler.checkInvariants();
     receiveScheduler.checkInvariants();
@@ -276,6 +294,15 @@ export class FrameFlow implements DataPath, PausedSender {
       throw new InvariantViolation('credit for the inner exit is lost');
     if (receiveScheduler.creditBytes + receive.inFlightBytes !== receiveDmaBytes)
       throw new InvariantViolation('credit for received frames is lost');
+  }
+
+  /** No frame is under way that goes at an earlier rate. */
+  #onNewRate(): void {
+    const { rateBps } = this.#line;
+    this.flowControl?.changeRate(rateBps);
+    this.transmitScheduler.linkRateChanged(rateBps);
+    this.receiveScheduler.linkRateChanged(rateBps);
+    this.#wire.rateChanged?.(rateBps);
   }
 
   /** How the wire's scheduler sees the head of a queue. */

@@ -76,6 +76,9 @@ export interface WirePort {
 
   /** A MAC control frame of the card itself has left; it is of no context. `bytes` is borrowed. */
   controlSent?(bytes: Uint8Array, offset: number, length: number, startNs: number, endNs: number): void;
+
+  /** What leaves from now on does so at another rate, bits per second. */
+  rateChanged?(rateBps: number): void;
 }
 
 /** Instruments that look at every frame. Not streams: nothing is built to be looked at. */
@@ -92,4 +95,7 @@ export interface NicInstruments {
   posted?(context: ContextId, first: number, count: number, nowNs: number): void;
   /** `count` transmit descriptors from index `first` on have left the guest's ring: the card has them. */
   fetched?(context: ContextId, first: number, count: number, nowNs: number): void;
+  /** The far end has paused a traffic class (priority flow control): nothing of it is granted until it has resumed. */
+  paused?(trafficClass: number, nowNs: number): void;
+  resumed?(trafficClass: number, nowNs: number): void;
 }

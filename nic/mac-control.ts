@@ -1,7 +1,7 @@
 /** EtherType of MAC control frames, PAUSE among them (IEEE 802.3, clause 31). */
 export const ETHERTYPE_MAC_CONTROL = 0x8808;
 /** Opcode of PAUSE (IEEE 802.3, annex 31B). */
-export const PAUSE_OPCODE = 0x0001;
+const PAUSE_OPCODE = 0x0001;
 /** A PAUSE gives its time as a multiple of 512 bit times. */
 export const PAUSE_QUANTUM_BITS = 512;
 

@@ -1,11 +1,11 @@
 import type { Observable } from 'rxjs';
+import { BookedLine } from '../scheduler/booked-line.js';
 import { type ContextId, contextId, storedContextId } from '../scheduler/branded.js';
 import type { Discipline, Share } from '../scheduler/discipline.js';
 import type { DmaScheduler, Grant } from '../scheduler/dma-scheduler.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
-import { SerialLine } from '../scheduler/serial-line.js';
 import { requesterId } from './addresses.js';
 import type { CardCore } from './card-core.js';
 import { Context } from './context.js';
@@ -23,7 +23,7 @@ import { FrameLedger, type FrameTally } from './frame-ledger.js';
 import type { HostPort, NicInstruments, WirePort } from './host-port.js';
 import { InterruptVectors } from './interrupt-vectors.js';
 import { ManagementPage } from './management-page.js';
-import { type NicParameters, validateNicParameters } from './parameters.js';
+import { type NicParameters, validateNicParameters, validateRate } from './parameters.js';
 import { PcieLink } from './pcie-link.js';
 import type { PriorityFlowControl } from './priority-flow-control.js';
 import { ALL_ONES, barBytes, PAGE_BYTES, SHARED_MEMORY_OFFSET } from './registers.js';
@@ -45,9 +45,8 @@ export interface NicAttachments {
  * contexts are connected here, the data path from doorbell to wire and back in `frame-flow.ts`.
  */
 export class Nic {
-  readonly parameters: NicParameters;
   readonly link: PcieLink;
-  readonly line: SerialLine;
+  readonly line: BookedLine;
   readonly dma: DmaEngine;
   readonly counters: Counters;
   readonly contexts: readonly Context[];
@@ -71,12 +70,13 @@ export class Nic {
   readonly #vectors: InterruptVectors;
   readonly #flow: FrameFlow;
   readonly #doorbells: Float64Array;
+  #parameters: NicParameters;
 
   constructor(kernel: EventKernel, parameters: NicParameters, attachments: NicAttachments) {
     validateNicParameters(parameters);
     const { contexts: count } = parameters;
     const subjects = new NicSubjects(kernel);
-    this.parameters = parameters;
+    this.#parameters = parameters;
     const cache = new DescriptorCache(parameters.descriptorCacheSlots, count * 2);
     this.contexts = Array.from(
       { length: count },
@@ -86,7 +86,7 @@ export class Nic {
     this.#doorbells = this.counters.row('doorbells');
     this.streams = subjects.streams;
     this.link = new PcieLink(parameters.pcie);
-    this.line = new SerialLine(parameters.rateBps);
+    this.line = new BookedLine(kernel, parameters.rateBps);
     this.dma = new DmaEngine(kernel, this.link, attachments.port, count, {
       maxInFlight: parameters.dmaInFlight,
     });
@@ -138,6 +138,23 @@ export class Nic {
     this.grants$ = this.transmitScheduler.grants$;
     this.innerGrants$ = this.innerScheduler.grants$;
     this.receiveGrants$ = this.receiveScheduler.grants$;
+  }
+
+  /** What the card is like, with the rate that its wire has now. */
+  get parameters(): NicParameters {
+    return this.#parameters;
+  }
+
+  /**
+   * The wire has another rate from now on. The frame that is leaving ends at the rate at which it began; when it has left,
+   * the far end is told (`WirePort.rateChanged`), the disciplines are, and pauses are counted in bits of the new rate.
+   * @throws ParameterError for a rate that no wire of the card has.
+   */
+  changeRate(rateBps: number): void {
+    validateRate(rateBps);
+    if (rateBps === this.#parameters.rateBps) return;
+    this.#parameters = { ...this.#parameters, rateBps };
+    this.#flow.changeRate(rateBps);
   }
 
   /** Bytes of the BAR: the context pages, then the management page. */

@@ -218,6 +218,12 @@ export function validateNicParameters(nic: NicParameters): void {
   }
 }
 
+/** Refuses a rate that no wire of the card has. @throws ParameterError likewise. */
+export function validateRate(rateBps: number): void {
+  for (const { name, least, most } of NIC_PARAMETERS)
+    if (name === 'rateBps') range(name, rateBps, least, most);
+}
+
 function range(field: string, value: number, least: number, most: number): void {
   if (!Number.isInteger(value) || value < least || value > most) {
     refuse(field, value, `a whole number from ${least} to ${most}`);

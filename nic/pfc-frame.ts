@@ -5,7 +5,7 @@ import { ETHERTYPE_MAC_CONTROL } from './mac-control.js';
 /** Traffic classes that a link tells apart: the priorities of IEEE 802.1Q. */
 export const TRAFFIC_CLASSES = 8;
 /** Opcode of priority-based flow control (IEEE 802.3, annex 31D). */
-export const PFC_OPCODE = 0x0101;
+const PFC_OPCODE = 0x0101;
 /** The longest pause that a frame can ask for, quanta of 512 bit times. */
 export const MOST_QUANTA = 0xffff;
 /** Source address of the card's own frames: locally administered, and of no guest. */

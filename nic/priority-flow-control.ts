@@ -1,4 +1,4 @@
-import type { SerialLine } from '../scheduler/serial-line.js';
+import type { BookedLine } from '../scheduler/booked-line.js';
 import type { CardCore } from './card-core.js';
 import { ClassPauses, type PausedSender } from './class-pauses.js';
 import type { WirePort } from './host-port.js';
@@ -7,7 +7,7 @@ import { ReceivePressure } from './receive-pressure.js';
 
 /** What priority flow control stands between. */
 export interface FlowControlNeighbours {
-  readonly line: SerialLine;
+  readonly line: BookedLine;
   readonly wire: WirePort;
   /** Stops the contexts of a class, and lets them go on. */
   readonly sender: PausedSender;
@@ -27,7 +27,8 @@ export class PriorityFlowControl implements FlowControlCounts {
 
   constructor(core: FlowControlCore, neighbours: FlowControlNeighbours) {
     const { kernel } = core;
-    const { pfcClasses, rateBps } = core.parameters;
+    const { pfcClasses } = core.parameters;
+    const { rateBps } = neighbours.line;
     this.#core = core;
     const options = { name: 'nic.flow-control.expired', rateBps, classes: pfcClasses };
     this.pauses = new ClassPauses(kernel, options, neighbours.sender);
@@ -43,6 +44,12 @@ export class PriorityFlowControl implements FlowControlCounts {
       subjects.controlFrames.next({ direction: 'receive', bytes: copy, atNs: kernel.nowNs });
     }
     return true;
+  }
+
+  /** The wire has another rate from now on: pauses are counted in its bits, those of either end. */
+  changeRate(rateBps: number): void {
+    this.pauses.changeRate(rateBps);
+    this.pressure.changeRate(rateBps);
   }
 
   get pausedHere(): number {

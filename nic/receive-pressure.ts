@@ -1,7 +1,7 @@
+import type { BookedLine } from '../scheduler/booked-line.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
-import type { SerialLine } from '../scheduler/serial-line.js';
 import type { CardCore } from './card-core.js';
 import { WIRE_OVERHEAD_BYTES } from './descriptor.js';
 import type { WirePort } from './host-port.js';
@@ -20,23 +20,26 @@ export class ReceivePressure {
   readonly #kernel: CardCore['kernel'];
   readonly #parameters: NicParameters;
   readonly #subjects: CardCore['subjects'];
-  readonly #line: SerialLine;
+  readonly #line: BookedLine;
   readonly #wire: WirePort;
   readonly #sent: HandlerId;
   readonly #again: HandlerId;
   readonly #heldBytes = new Float64Array(TRAFFIC_CLASSES);
   readonly #mostBytes = new Float64Array(TRAFFIC_CLASSES);
   readonly #frames = new Float64Array(TRAFFIC_CLASSES);
-  readonly #onLine: { readonly bytes: Uint8Array; readonly startNs: number; readonly endNs: number }[] = [];
+  /** Frames of flow control that have not left, and when each was booked, ns. */
+  readonly #onLine: { readonly bytes: Uint8Array; readonly bookedNs: number }[] = [];
   /** When to repeat the pause of each class, ns: an earlier event for it has been overtaken. */
   readonly #againNs = new Float64Array(TRAFFIC_CLASSES);
+  #rateBps: number;
   #stopped = 0;
 
-  constructor({ kernel, parameters, subjects }: PressureCore, line: SerialLine, wire: WirePort) {
+  constructor({ kernel, parameters, subjects }: PressureCore, line: BookedLine, wire: WirePort) {
     this.#subjects = subjects;
     this.#kernel = kernel;
     this.#parameters = parameters;
     this.#line = line;
+    this.#rateBps = line.rateBps;
     this.#wire = wire;
     this.#sent = kernel.register('nic.flow-control.sent', () => this.#onSent());
     this.#again = kernel.register('nic.flow-control.again', (trafficClass) => this.#onAgain(trafficClass));
@@ -87,6 +90,26 @@ export class ReceivePressure {
     this.#send(trafficClass, 0);
   }
 
+  /**
+   * The wire has another rate from now on, at which the far end counts what is left of its pauses: they are repeated earlier
+   * or later.
+   */
+  changeRate(rateBps: number): void {
+    const { nowNs } = this.#kernel;
+    // When the last bit leaves of the pauses that have not, ns; -1 for the others.
+    const endsNs = new Float64Array(TRAFFIC_CLASSES).fill(-1);
+    this.#line.forEachBooked((handler, trafficClass, quanta, endNs) => {
+      if (handler === this.#sent && quanta > 0) endsNs[trafficClass] = endNs;
+    });
+    for (const [trafficClass, endNs] of endsNs.entries()) {
+      if ((this.#stopped & (1 << trafficClass)) === 0) continue;
+      const leftNs = present(this.#againNs[trafficClass]) - nowNs;
+      const laterNs = Math.floor((leftNs * this.#rateBps) / rateBps);
+      this.#stopAgainAt(trafficClass, endNs < 0 ? nowNs + laterNs : endNs + this.#halfNs);
+    }
+    this.#rateBps = rateBps;
+  }
+
   /** @param heldBytes of all frames in the receive buffer. */
   checkInvariants(heldBytes: number): void {
     const counted = this.#heldBytes.reduce((sum, bytes) => sum + bytes, 0);
@@ -106,11 +129,18 @@ export class ReceivePressure {
 
   /** Asks for a pause, and again when half of it is over. */
   #stop(trafficClass: number): void {
-    const { pfcQuanta, rateBps } = this.#parameters;
-    const endNs = this.#send(trafficClass, pfcQuanta);
-    const halfNs = Math.floor((pfcQuanta * PAUSE_QUANTUM_BITS * 1e9) / rateBps / 2);
-    this.#againNs[trafficClass] = endNs + halfNs;
-    this.#kernel.scheduleAt(endNs + halfNs, this.#again, trafficClass);
+    const endNs = this.#send(trafficClass, this.#parameters.pfcQuanta);
+    this.#stopAgainAt(trafficClass, endNs + this.#halfNs);
+  }
+
+  /** Half of the pause that is asked for, ns. */
+  get #halfNs(): number {
+    return Math.floor((this.#parameters.pfcQuanta * PAUSE_QUANTUM_BITS * 1e9) / this.#line.rateBps / 2);
+  }
+
+  #stopAgainAt(trafficClass: number, atNs: number): void {
+    this.#againNs[trafficClass] = atNs;
+    this.#kernel.scheduleAt(atNs, this.#again, trafficClass);
   }
 
   #onAgain(trafficClass: number): void {
@@ -126,11 +156,9 @@ export class ReceivePressure {
     const times = new Array<number | undefined>(TRAFFIC_CLASSES).fill(undefined);
     times[trafficClass] = quanta;
     const bytes = pfcFrame(PORT_ADDRESS, times);
-    const endNs = this.#line.carry(bytes.length + WIRE_OVERHEAD_BYTES, nowNs);
-    const startNs = Math.max(nowNs, endNs - this.#line.durationNs(bytes.length + WIRE_OVERHEAD_BYTES));
-    this.#onLine.push({ bytes, startNs, endNs });
-    this.#kernel.scheduleAt(endNs, this.#sent);
-    return endNs;
+    this.#line.book(bytes.length + WIRE_OVERHEAD_BYTES, 0, this.#sent, trafficClass, quanta);
+    this.#onLine.push({ bytes, bookedNs: nowNs });
+    return this.#line.freeAtNs;
   }
 
   #onSent(): void {
@@ -140,6 +168,9 @@ export class ReceivePressure {
       const atNs = this.#kernel.nowNs;
       this.#subjects.controlFrames.next({ direction: 'transmit', bytes: frame.bytes.slice(), atNs });
     }
-    this.#wire.controlSent?.(frame.bytes, 0, frame.bytes.length, frame.startNs, frame.endNs);
+    const { nowNs } = this.#kernel;
+    const startNs = nowNs - this.#line.durationNs(frame.bytes.length + WIRE_OVERHEAD_BYTES);
+    const { bytes, bookedNs } = frame;
+    this.#wire.controlSent?.(bytes, 0, bytes.length, Math.max(bookedNs, startNs), nowNs);
   }
 }

@@ -1,8 +1,8 @@
+import type { BookedLine } from '../scheduler/booked-line.js';
 import { type ContextId, storedContextId } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
-import type { SerialLine } from '../scheduler/serial-line.js';
 import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
@@ -38,7 +38,7 @@ export interface TransmitNeighbours {
   /** Bytes of the FIFO: what may be granted and not have left. */
   readonly fifoBytes: number;
   /** What carries the frames; the inner exit has no line, and loaded frames leave it at once. */
-  readonly line: SerialLine | undefined;
+  readonly line: BookedLine | undefined;
   readonly exit: TransmitExit;
   readonly heads: TransmitHeads;
   readonly completions: TransmitOrder;
@@ -81,7 +81,7 @@ const CANCELLED = 3;
 export class TransmitPath {
   readonly #kernel: EventKernel;
   readonly #channel: DmaChannel;
-  readonly #line: SerialLine | undefined;
+  readonly #line: BookedLine | undefined;
   readonly #exit: TransmitExit;
   readonly #ledger: FrameLedger;
   readonly #path: DataPath;
@@ -102,7 +102,9 @@ export class TransmitPath {
   #count = 0;
   #sending = false;
   #route: TransmitRoute = 'wire';
-  /** Of the frame that is being sent. */
+  /** When the frame at the head was given to the line, ns. */
+  #bookedNs = 0;
+  /** Of the frame that has just left. */
   readonly #times = { startNs: 0, endNs: 0 };
 
   constructor(core: CardCore, neighbours: TransmitNeighbours) {
@@ -272,7 +274,7 @@ export class TransmitPath {
         continue;
       }
       const offset = present(frames[frame + OFFSET]);
-      const nowNs = this.#kernel.nowNs;
+      this.#bookedNs = this.#kernel.nowNs;
       this.#route = this.#exit.route(context, this.#fifo.bytes, offset);
       // The address was another one when the exit was decided: what was not granted by the wire does not go there.
       if (this.#line === undefined && (this.#route === 'wire' || this.#route === 'both'))
@@ -280,11 +282,8 @@ export class TransmitPath {
       this.#sending = true;
       const line = this.#line;
       if (line !== undefined && (this.#route === 'wire' || this.#route === 'both')) {
-        const endsInNs = line.carryIn(this.#kernel, bytes + WIRE_OVERHEAD_BYTES, 0);
-        this.#times.startNs = nowNs + Math.max(0, endsInNs - line.durationNs(bytes + WIRE_OVERHEAD_BYTES));
-        this.#kernel.post(endsInNs, this.#depart, slot);
+        line.book(bytes + WIRE_OVERHEAD_BYTES, 0, this.#depart, slot);
       } else {
-        this.#times.startNs = nowNs;
         this.#kernel.post(0, this.#depart, slot);
       }
       return;
@@ -304,7 +303,7 @@ export class TransmitPath {
       const reason = this.#route === 'spoofed' ? 'source-mac-spoofed' : 'mac-control';
       this.#ledger.dropped(context.index, 'transmit', reason, bytes);
     } else {
-      this.#times.endNs = this.#kernel.nowNs;
+      this.#noteTimes(bytes);
       this.#exit.departed(
         context,
         this.#fifo.bytes,
@@ -324,6 +323,18 @@ export class TransmitPath {
     }
     this.#release(slot, bytes);
     this.#pump();
+  }
+
+  /** Notes when the frame that has just left began to, and when it had left. */
+  #noteTimes(bytes: number): void {
+    const line = this.#line;
+    const times = this.#times;
+    const { nowNs } = this.#kernel;
+    times.endNs = nowNs;
+    times.startNs =
+      line === undefined || this.#route === 'switch'
+        ? this.#bookedNs
+        : Math.max(this.#bookedNs, nowNs - line.durationNs(bytes + WIRE_OVERHEAD_BYTES));
   }
 
   #release(slot: number, bytes: number): void {

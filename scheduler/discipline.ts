@@ -109,6 +109,12 @@ export interface Discipline {
   /** The backlog of a context is gone without service: it faulted, was revoked, or had none after all. */
   withdraw(context: ContextId, nowNs: number): void;
 
+  /**
+   * The link has another rate, bits per second, for what it begins to send from now on. For disciplines that are told a rate
+   * when they are made; the rest omit it.
+   */
+  linkRateChanged?(linkBps: number, nowNs: number): void;
+
   /** When to ask again, ns, if `select` said NONE although a context is ready (rate limits). */
   nextEligibleNs?(nowNs: number): number;
 

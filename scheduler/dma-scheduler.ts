@@ -143,6 +143,11 @@ export class DmaScheduler {
     this.#informed.arrived(context, bytes, this.#toldNs);
   }
 
+  /** The link has another rate, bits per second, for what it begins to send from now on. */
+  linkRateChanged(linkBps: number): void {
+    this.#informed.linkRateChanged(linkBps, this.#kernel.nowNs);
+  }
+
   /** A doorbell: the context may have work. Redundant doorbells do no harm. */
   ring(context: ContextId): void {
     if (this.#heads.notes(context)) return;

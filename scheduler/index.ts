@@ -1,3 +1,4 @@
+export { BookedLine, type BookingVisitor } from './booked-line.js';
 export {
   type Branded,
   type ContextId,

@@ -122,6 +122,11 @@ export class InformedDiscipline {
     }
   }
 
+  /** The link has another rate for what it begins to send from now on. */
+  linkRateChanged(linkBps: number, nowNs: number): void {
+    this.#discipline.linkRateChanged?.(linkBps, nowNs);
+  }
+
   /** The context to serve, or NONE. */
   select(nowNs: number): ContextId {
     const context = this.#discipline.select(nowNs);

@@ -3,30 +3,33 @@ import { ParameterError } from './errors.js';
 import { greatestCommonDivisor } from './greatest-common-divisor.js';
 
 /**
- * A medium that carries bytes one after the other at a fixed rate: a wire, or one direction of a PCIe link.
+ * A medium that carries bytes one after the other at a rate: a wire, or one direction of a PCIe link.
  *
  * The rate is kept as a reduced fraction, nanoseconds per byte, and the fraction of a nanosecond is carried
  * forward, so a million frames at 400 Gb/s end on the exact nanosecond and not on a sum of rounded ones.
  */
 export class SerialLine {
-  readonly rateBps: number;
-  readonly #nsNumerator: number;
-  readonly #nsDenominator: number;
+  #rateBps: number;
+  #nsNumerator: number;
+  #nsDenominator: number;
   #freeAtNs = 0;
   #freeAtRemainder = 0;
   #carriedBytes = 0;
+  /** Bytes that have passed at earlier rates, and the time that they took, ns. */
+  #earlierBytes = 0;
+  #earlierNs = 0;
 
   /** @param rateBps bits per second, a whole number from 1 to 10^13. */
   constructor(rateBps: number) {
-    if (!Number.isInteger(rateBps) || rateBps < 1 || rateBps > 1e13) {
-      throw new ParameterError(
-        `rateBps is ${rateBps}, expected a whole number of bits per second from 1 to 10^13`,
-      );
-    }
-    const divisor = greatestCommonDivisor(8e9, rateBps);
-    this.rateBps = rateBps;
+    const divisor = divisorOf(rateBps);
+    this.#rateBps = rateBps;
     this.#nsNumerator = 8e9 / divisor;
     this.#nsDenominator = rateBps / divisor;
+  }
+
+  /** Rate of what is carried from now on, bits per second. */
+  get rateBps(): number {
+    return this.#rateBps;
   }
 
   /** First whole nanosecond at which the line is free. */
@@ -41,7 +44,8 @@ export class SerialLine {
 
   /** Time that the line has spent (or is booked to spend) carrying bytes, ns, rounded up. */
   get busyNs(): number {
-    return this.durationNs(this.#carriedBytes);
+    const bytes = this.#carriedBytes - this.#earlierBytes;
+    return Math.ceil(this.#earlierNs + (bytes * this.#nsNumerator) / this.#nsDenominator);
   }
 
   /** Time that `bytes` take on an idle line, ns, rounded up. */
@@ -90,4 +94,43 @@ export class SerialLine {
     this.#freeAtNs += wholeNs;
     this.#freeAtRemainder = total - wholeNs * this.#nsDenominator;
   }
+
+  /** The last `bytes` that were booked do not go as booked: the line is free at `freeAtNs`, when what is before them has passed. */
+  takeBack(bytes: number, freeAtNs: number): void {
+    this.#carriedBytes -= bytes;
+    this.#freeAtNs = freeAtNs;
+    this.#freeAtRemainder = 0;
+  }
+
+  /**
+   * The line has another rate from `nowNs` on, at which what is booked and has not passed goes on. It is free at a whole
+   * nanosecond then; a fraction counts in the denominator of a rate.
+   *
+   * @param rateBps bits per second, a whole number from 1 to 10^13.
+   */
+  changeRate(rateBps: number, nowNs: number): void {
+    const divisor = divisorOf(rateBps);
+    if (rateBps === this.#rateBps) return;
+    const aheadNs = Math.max(0, this.#freeAtNs - nowNs + this.#freeAtRemainder / this.#nsDenominator);
+    const aheadBytes = (aheadNs * this.#nsDenominator) / this.#nsNumerator;
+    const passed = this.#carriedBytes - this.#earlierBytes - aheadBytes;
+    this.#earlierNs += (passed * this.#nsNumerator) / this.#nsDenominator;
+    this.#earlierBytes += passed;
+    this.#freeAtNs = this.freeAtNs;
+    this.#freeAtRemainder = 0;
+    this.#rateBps = rateBps;
+    this.#nsNumerator = 8e9 / divisor;
+    this.#nsDenominator = rateBps / divisor;
+    if (aheadNs > 0) this.#freeAtNs = nowNs + this.durationNs(aheadBytes);
+  }
+}
+
+/** @throws ParameterError for a rate that no line has. */
+function divisorOf(rateBps: number): number {
+  if (!Number.isInteger(rateBps) || rateBps < 1 || rateBps > 1e13) {
+    throw new ParameterError(
+      `rateBps is ${rateBps}, expected a whole number of bits per second from 1 to 10^13`,
+    );
+  }
+  return greatestCommonDivisor(8e9, rateBps);
 }

@@ -17,3 +17,10 @@ export function tallyIn<Kind extends PropertyKey>(
   // 0: the kind has not been seen yet.
   counts[kind] = (counts[kind] ?? 0) + by;
 }
+
+/** All of what is counted by name. */
+export function total(counts: Readonly<Partial<Record<string, number>>>): number {
+  let sum = 0;
+  for (const count of Object.values(counts)) if (count !== undefined) sum += count;
+  return sum;
+}

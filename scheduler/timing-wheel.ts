@@ -70,11 +70,6 @@ export class TimingWheel {
     return present(this.#timeNs[slot]);
   }
 
-  /** Whether a slot still waits for the instant of the cursor. */
-  get instantLeft(): boolean {
-    return this.#first[this.#cursorLow & DIGIT_MASK] !== NO_SLOT;
-  }
-
   /**
    * Inserts a slot at a time, a whole number not before the cursor, behind all that wait for that time already. The time
    * comes in two halves, `lowHalf` and `highHalf` of it: from 2^31 ns on a whole one is allocated as an argument.

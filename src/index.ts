@@ -4,8 +4,9 @@
 export { APPROACHES, type Approach, makeProtection } from '../host/protection/approaches.js';
 export type { Protection, ProtectionCounters, ProtectionPlan } from '../host/protection/protection.js';
 export { FairnessMeter, type FairnessReport, jainIndex } from './machine/fairness-meter.js';
+export type { GuestRun } from './machine/guest-run.js';
 export type { LatencySummary } from './machine/latency.js';
-export { type GuestRun, Machine, type MachineAssembly } from './machine/machine.js';
+export { Machine, type MachineAssembly } from './machine/machine.js';
 export { readCaptures } from './machine/read-captures.js';
 export {
   type DisciplineMaker,

@@ -18,7 +18,7 @@ export interface SimulateOptions {
   readonly protection?: string | ProtectionPlan | undefined;
   /** Name of a discipline, or what makes one of your own. @defaultValue `drr` */
   readonly discipline?: string | DisciplineMaker | undefined;
-  /** A whole number from 0 to 2^31 - 1. @defaultValue 1 */
+  /** A whole number from 0 to 2^32 - 1. @defaultValue 1 */
   readonly seed?: number | undefined;
   /** Virtual time that runs before the measured window, ns. @defaultValue a tenth of the window */
   readonly warmUpNs?: number | undefined;

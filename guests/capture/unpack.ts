@@ -3,7 +3,7 @@ import * as zlib from 'node:zlib';
 import type { CaptureBytes } from './capture-bytes.js';
 
 /** Largest size of an unpacked capture: a few kilobytes can unpack to any amount of zeros. */
-export const MOST_UNPACKED_BYTES = 2 ** 29;
+const MOST_UNPACKED_BYTES = 2 ** 29;
 
 /**
  * Unpacks a capture. A packed file whose tail is cut gives what can be unpacked of it.

@@ -82,7 +82,7 @@ export class RequestClient implements PushSource, Responder {
   #answered = 0;
   #lost = 0;
   #late = 0;
-  #given = 0;
+  #abandoned = 0;
 
   /** @throws TrafficError */
   constructor(options: RequestClientOptions) {
@@ -140,6 +140,11 @@ export class RequestClient implements PushSource, Responder {
     return this.#late;
   }
 
+  /** Requests that were under way when the client was stopped. */
+  get abandoned(): number {
+    return this.#abandoned;
+  }
+
   /** Requests under way. */
   get underWay(): number {
     let count = 0;
@@ -167,7 +172,7 @@ export class RequestClient implements PushSource, Responder {
   }
 
   checkInvariants(): void {
-    const accounted = this.#answered + this.#lost + this.#given + this.underWay;
+    const accounted = this.#answered + this.#lost + this.#abandoned + this.underWay;
     if (this.#sent !== accounted)
       throw new InvariantViolation(`${this.name}: ${this.#sent} sent, ${accounted} accounted for`);
     if (!this.#running && this.underWay > 0)
@@ -184,7 +189,7 @@ export class RequestClient implements PushSource, Responder {
 
   #stop(): void {
     this.#running = false;
-    this.#given += this.underWay;
+    this.#abandoned += this.underWay;
     this.#waiting.fill(0);
     for (let worker = 0; worker < this.#next.length; worker += 1) this.#kernel.cancel(this.#eventOf(worker));
   }

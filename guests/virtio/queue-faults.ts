@@ -7,7 +7,7 @@ export interface QueueFaultDefinition {
 const fault = <Name extends string>(name: Name, meaning: string) => ({ name, meaning }) as const;
 
 /** Everything that stops a device until its driver resets it, in the order in which the front end can notice it. */
-export const QUEUE_FAULTS = [
+const QUEUE_FAULTS = [
   fault('features-not-agreed', 'DRIVER_OK without FEATURES_OK'),
   fault('no-context', 'The card has no context left, or the approach can use none'),
   fault('ring-not-in-memory', 'A ring or table is not in the memory of the guest'),

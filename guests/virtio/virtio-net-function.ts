@@ -4,7 +4,7 @@ import { VIRTIO_NET_VECTORS, VirtioNet, type VirtioNetPlan } from './virtio-net.
 import { COMMON_CONFIGURATION_BYTES, NET_CONFIGURATION_BYTES } from './virtio-registers.js';
 
 /** Where the structures lie in BAR 0 (VIRTIO 1.2, 4.1.4). */
-export const VIRTIO_BAR = [
+const VIRTIO_BAR = [
   { name: 'common', type: 1, offset: 0x0000, bytes: COMMON_CONFIGURATION_BYTES },
   { name: 'isr', type: 3, offset: 0x1000, bytes: 4 },
   { name: 'device', type: 4, offset: 0x2000, bytes: NET_CONFIGURATION_BYTES },
@@ -51,10 +51,15 @@ export class VirtioNetFunction implements PciFunction {
   read(region: number, offset: number, target: Uint8Array): void {
     target.fill(0);
     if (region === CONFIGURATION_REGION) this.#space.read(offset, target);
-    else if (region === 0) {
-      const part = partAt(offset);
-      if (part?.name === 'common') this.device.configuration.read(offset - part.offset, target);
-      else if (part?.name === 'device') this.device.readDeviceConfiguration(offset - part.offset, target);
+    if (region !== 0) return;
+    // A client may read several structures at once, and what lies between them.
+    for (const part of VIRTIO_BAR) {
+      const from = Math.max(offset, part.offset);
+      const to = Math.min(offset + target.length, part.offset + part.bytes);
+      if (from >= to) continue;
+      const bytes = target.subarray(from - offset, to - offset);
+      if (part.name === 'common') this.device.configuration.read(from - part.offset, bytes);
+      else if (part.name === 'device') this.device.readDeviceConfiguration(from - part.offset, bytes);
     }
   }
 

@@ -14,7 +14,13 @@ import type { GuestMemory } from './guest-memory.js';
 import type { QueueFault } from './queue-faults.js';
 import { ReceiveFront } from './receive-front.js';
 import { TransmitFront } from './transmit-front.js';
-import { DEVICE_STATUS, featureBit, NET_CONFIGURATION_BYTES, NO_VECTOR } from './virtio-registers.js';
+import {
+  DEVICE_STATUS,
+  featureBit,
+  NET_CONFIGURATION,
+  NET_CONFIGURATION_BYTES,
+  NO_VECTOR,
+} from './virtio-registers.js';
 import { Virtqueue } from './virtqueue.js';
 
 /** MSI-X vectors: one for the configuration and one per virtqueue. */
@@ -88,12 +94,11 @@ export class VirtioNet implements AttachedDevice, PausableDevice {
     this.#receive = new ReceiveFront(this.receiveQueue, plan.memory, this.counters, plan.addressOf);
     const nowNs = () => plan.host.kernel.nowNs;
     this.#transmit = new TransmitFront(this.transmitQueue, this.counters, plan.addressOf, nowNs);
-    const mac = this.#image;
-    for (let at = 5, rest = plan.port.mac; at >= 0; at -= 1, rest = Math.floor(rest / 256))
-      mac[at] = rest % 256;
-    mac[8] = 1;
-    mac[10] = MTU & 0xff;
-    mac[11] = MTU >>> 8;
+    const image = new DataView(this.#image.buffer);
+    image.setUint16(NET_CONFIGURATION.MAC, Math.floor(plan.port.mac / 2 ** 32));
+    image.setUint32(NET_CONFIGURATION.MAC + 2, plan.port.mac % 2 ** 32);
+    image.setUint16(NET_CONFIGURATION.QUEUE_PAIRS, 1, true);
+    image.setUint16(NET_CONFIGURATION.MTU, MTU, true);
   }
 
   /** The open port; undefined while the driver is not ready, or was stopped. */
@@ -169,7 +174,7 @@ export class VirtioNet implements AttachedDevice, PausableDevice {
   }
 
   readDeviceConfiguration(offset: number, target: Uint8Array): void {
-    this.#image[6] = this.#linkUp ? 1 : 0;
+    this.#image[NET_CONFIGURATION.STATUS] = this.#linkUp ? 1 : 0;
     readImage(this.#image, offset, target);
   }
 

@@ -39,13 +39,17 @@ export const COMMON_CONFIGURATION = [
 /** Bytes of the common configuration structure. */
 export const COMMON_CONFIGURATION_BYTES = 0x38;
 
-/** Configuration of a network device (VIRTIO 1.2, 5.1.4), as far as the offered features define it. */
-export const NET_CONFIGURATION = [
-  field('mac', 0x00, 6, 'ro', 'Station address'),
-  field('status', 0x06, 2, 'ro', 'Bit 0: the link is up'),
-  field('max_virtqueue_pairs', 0x08, 2, 'ro', '1: one virtqueue each way'),
-  field('mtu', 0x0a, 2, 'ro', 'Largest payload of a frame, bytes'),
-] as const;
+/** Offsets in the configuration of a network device (VIRTIO 1.2, 5.1.4), as far as the offered features define it. */
+export const NET_CONFIGURATION = {
+  /** Station address, 6 bytes. */
+  MAC: 0x00,
+  /** Bit 0: the link is up. */
+  STATUS: 0x06,
+  /** Virtqueues each way, 2 bytes. */
+  QUEUE_PAIRS: 0x08,
+  /** Largest payload of a frame, 2 bytes. */
+  MTU: 0x0a,
+} as const;
 
 /** Bytes of the network device's configuration. */
 export const NET_CONFIGURATION_BYTES = 0x0c;

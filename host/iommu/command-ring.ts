@@ -112,6 +112,11 @@ export abstract class CommandRing {
   }
 
   #carryOut(): void {
+    // AMD-Vi's head and length are software's to write, at any time.
+    if (this.head >= this.bytes) {
+      this.#stop('pointer', addressAfter(this.base, this.head));
+      return;
+    }
     const at = addressAfter(this.base, this.head);
     if (!this.reachable(pageStart(at, 12))) {
       this.#stop('unreadable', at);

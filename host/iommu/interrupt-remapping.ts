@@ -2,7 +2,7 @@ import type { RequesterId } from '../../nic/addresses.js';
 import type { FaultLogging } from './table-walker.js';
 
 /** Delivery mode of an interrupt that a processor takes by its vector; the others are SMI, NMI, INIT and the like. */
-export const DELIVERY_FIXED = 0;
+const DELIVERY_FIXED = 0;
 
 /**
  * What becomes of a message in the interrupt window. One object serves many messages.

@@ -39,3 +39,8 @@ export function pageWithin(page: number, bits: number): number {
 export function indexOfPage(page: number, bits: number): number {
   return bits === 12 ? page : pageIndex(page, bits - 12);
 }
+
+/** Whether `bytes` at an address touch a range; `end` is the first byte behind it. */
+export function overlaps(address: number, bytes: number, start: number, end: number): boolean {
+  return address < end && address + bytes > start;
+}

@@ -1,4 +1,5 @@
 import { ParameterError } from '../../scheduler/errors.js';
+import { refuseUnknownOptions } from '../../scheduler/known-options.js';
 import type { TimingParameter } from './translation/parameters.js';
 
 const FAST_AND_SAFE = 'Fast & Safe IO Memory Protection, SOSP 2024: a table read';
@@ -42,6 +43,7 @@ export type QueueTiming = Readonly<Record<QueueTimingName, number>>;
 
 /** The defaults with some changed. @throws ParameterError naming the field, its value and what was expected */
 export function queueTiming(changes: Partial<QueueTiming> = {}): QueueTiming {
+  refuseUnknownOptions('iommu.queueTiming', changes, QUEUE_TIMING);
   const names = Object.keys(QUEUE_TIMING) as QueueTimingName[];
   const all = Object.fromEntries(
     names.map((name) => [name, changes[name] ?? QUEUE_TIMING[name].value]),

@@ -222,7 +222,7 @@ export function isInterruptPage(page: BusPageNumber | IoPageNumber | PageNumber)
  *
  * @throws RangeError for a request that no device could emit
  */
-export function beginRequest(requesterId: RequesterId, iova: IoVirtualAddress, out: WalkResult): boolean {
+function beginRequest(requesterId: RequesterId, iova: IoVirtualAddress, out: WalkResult): boolean {
   assertRequest(requesterId, iova);
   out.reset();
   if (!inInterruptWindow(iova)) return true;

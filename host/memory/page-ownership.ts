@@ -170,7 +170,13 @@ export class PageOwnership {
       assign(this.#owner, pages, domain);
       assign(this.#kind, pages, PAGE_KINDS.indexOf(kind));
     }
-    this.#announce(pages, domain, kind);
+    try {
+      this.#announce(pages, domain, kind);
+    } catch (error) {
+      // Whoever keeps tables of pages has no memory for one more: nobody has these after all.
+      for (const page of pages) this.#setFree(page);
+      throw error;
+    }
     return { ok: true, value: pages };
   }
 

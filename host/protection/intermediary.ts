@@ -24,6 +24,10 @@ export interface Intermediary {
   traffic(port: GuestPort): PortTraffic;
   /** Frames taken from guests that have not left on the wire: under way, given to another guest, or dropped. */
   readonly framesBetween: number;
+  /** Frames that it has put into the card's transmit ring and that have not left on the wire. */
+  readonly framesToWire: number;
+  /** Frames that it has taken out of the card's receive ring. */
+  readonly framesCollected: number;
   /** Frames dropped in between, by reason. */
   readonly drops: Readonly<Record<string, number>>;
 }

@@ -46,11 +46,6 @@ export class OpenPorts {
     return port;
   }
 
-  /** The ports that are open. */
-  get ports(): Iterable<ContextPort> {
-    return this.#ports.values();
-  }
-
   /** Buffers accepted since the start: all that there was space for. */
   get accepted(): number {
     let accepted = this.#closedAccepted;

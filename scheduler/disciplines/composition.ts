@@ -111,7 +111,10 @@ type Tenants = Readonly<Record<number, Tenant>>;
 export function tenantPath(tenants: Tenants, tenant: number): readonly number[] {
   const path: number[] = [];
   for (let at: number | undefined = tenant; at !== undefined; at = tenants[at]?.parent) {
-    if (path.includes(at)) throw new ParameterError(`tenants: tenant ${at} is among its own parents`);
+    if (path.includes(at))
+      throw new ParameterError(
+        `tenants: the parent of ${at} is ${tenants[at]?.parent}, expected none that is below it: a tenant is not among its own parents`,
+      );
     path.unshift(at);
   }
   return path;

@@ -14,7 +14,7 @@ import type { TagTable } from './tag-table.js';
  */
 export class FluidClock {
   readonly #tags: TagTable;
-  readonly #unitsPerNs: number;
+  #unitsPerNs: number;
   readonly #backlogged: ContextHeap;
   #weights = 0;
   #whole = 0;
@@ -60,6 +60,12 @@ export class FluidClock {
       }
     }
     this.#tags.setClockTo(this.#whole, this.#fraction);
+  }
+
+  /** The fluid system runs at another rate from `nowNs` on, bits per second. */
+  changeRate(linkBps: number, nowNs: number): void {
+    this.run(nowNs);
+    this.#unitsPerNs = (linkBps / 8e9) * this.#tags.unitsPerByte;
   }
 
   /** The finish tag of a context has changed: it has more work in the fluid system, or less. */

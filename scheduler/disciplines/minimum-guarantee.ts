@@ -23,6 +23,7 @@ import { widened } from './widened.js';
 export class MinimumGuarantee implements Discipline {
   readonly name: string;
   readonly pause?: (context: ContextId, nowNs: number) => void;
+  readonly linkRateChanged?: (linkBps: number, nowNs: number) => void;
   readonly #inner: Discipline;
   readonly #roster: Roster;
   readonly #rate = new RateClock();
@@ -37,6 +38,8 @@ export class MinimumGuarantee implements Discipline {
     this.name = `minimum:${inner.name}`;
     this.#inner = inner;
     if (inner.pause !== undefined) this.pause = (context, nowNs) => this.#pause(context, nowNs);
+    if (inner.linkRateChanged !== undefined)
+      this.linkRateChanged = (linkBps, nowNs) => inner.linkRateChanged?.(linkBps, nowNs);
     this.#roster = new Roster(this.name);
     this.#due = new ContextHeap((i, j) => present(this.#deadline[i]) - present(this.#deadline[j]));
     this.#content = new ContextHeap((i, j) => present(this.#dueAt[i]) - present(this.#dueAt[j]));

@@ -11,7 +11,7 @@ const STARVED = 3;
 const SPELLED = ['not taking part', 'idle', 'backlogged', 'starved'];
 
 /** Contexts are numbered below this, so that a mistyped number does not ask for gigabytes. */
-export const MAX_CONTEXTS = 2 ** 20;
+const MAX_CONTEXTS = 2 ** 20;
 
 /**
  * Which contexts take part in a discipline, which of those are ready, and how large the frame at the head is. It

@@ -89,6 +89,10 @@ export class StartTimeFairQueueing implements Discipline {
     this.#waiting.remove(context);
   }
 
+  linkRateChanged(linkBps: number, nowNs: number): void {
+    this.#line?.changeRate(linkBps, nowNs);
+  }
+
   relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     return i.maxFrameBytes / i.weight + j.maxFrameBytes / j.weight;
   }

@@ -29,6 +29,7 @@ export const MOST_BURST_BYTES = 2 ** 20;
 export class TokenBucketLimit implements Discipline {
   readonly name: string;
   readonly pause?: (context: ContextId, nowNs: number) => void;
+  readonly linkRateChanged?: (linkBps: number, nowNs: number) => void;
   readonly #inner: Discipline;
   readonly #roster: Roster;
   readonly #rate = new RateClock();
@@ -42,6 +43,8 @@ export class TokenBucketLimit implements Discipline {
     this.name = `limited:${inner.name}`;
     this.#inner = inner;
     if (inner.pause !== undefined) this.pause = (context, nowNs) => this.#pause(context, nowNs);
+    if (inner.linkRateChanged !== undefined)
+      this.linkRateChanged = (linkBps, nowNs) => inner.linkRateChanged?.(linkBps, nowNs);
     this.#roster = new Roster(this.name);
     this.#withheld = new ContextHeap((i, j) => present(this.#eligible[i]) - present(this.#eligible[j]));
   }

@@ -40,6 +40,7 @@ export interface TwoLevelOptions {
 export class TwoLevel implements Discipline {
   readonly name: string;
   readonly pause?: (context: ContextId, nowNs: number) => void;
+  readonly linkRateChanged?: (linkBps: number, nowNs: number) => void;
   readonly #outer: Discipline;
   readonly #makeInner: () => Discipline;
   readonly #tenantOfShare: (share: Share) => number;
@@ -56,6 +57,8 @@ export class TwoLevel implements Discipline {
   readonly #held = new ContextList();
   /** Tenants that are paused in the outer discipline: the context that they offered is, and they have offered none since. */
   readonly #keptOutside = new Set<TenantId>();
+  /** Rate of the link, if it has changed since the disciplines were made with one. */
+  #linkRate: { readonly bps: number; readonly sinceNs: number } | undefined;
 
   constructor({
     outer,
@@ -71,6 +74,8 @@ export class TwoLevel implements Discipline {
     this.name = `${grouped(outer.name)}/${grouped(inner.name)}`;
     if (outer.pause !== undefined || inner.pause !== undefined)
       this.pause = (context, nowNs) => this.#pause(context, nowNs);
+    if (outer.linkRateChanged !== undefined || inner.linkRateChanged !== undefined)
+      this.linkRateChanged = (linkBps, nowNs) => this.#changeLinkRate(linkBps, nowNs);
     this.#roster = new Roster(this.name);
   }
 
@@ -93,7 +98,7 @@ export class TwoLevel implements Discipline {
     this.#tenantOf[context] = tenant;
     const members = present(this.#members[tenant]);
     if (members === 0) {
-      this.#inner[tenant] ??= this.#makeInner();
+      this.#inner[tenant] ??= this.#makeInnerNow();
       this.#outer.join(tenant, this.#tenantShare(tenant, share));
     }
     this.#members[tenant] = members + 1;
@@ -200,6 +205,20 @@ export class TwoLevel implements Discipline {
         );
       }
     }
+  }
+
+  /** Every level was made with the rate of the whole link. */
+  #changeLinkRate(linkBps: number, nowNs: number): void {
+    this.#linkRate = { bps: linkBps, sinceNs: nowNs };
+    this.#outer.linkRateChanged?.(linkBps, nowNs);
+    for (const inner of this.#inner) inner?.linkRateChanged?.(linkBps, nowNs);
+  }
+
+  /** The discipline of a tenant that is new, which knows the rate that the link has now. */
+  #makeInnerNow(): Discipline {
+    const inner = this.#makeInner();
+    if (this.#linkRate !== undefined) inner.linkRateChanged?.(this.#linkRate.bps, this.#linkRate.sinceNs);
+    return inner;
   }
 
   #tenant(context: ContextId): TenantId {

@@ -34,8 +34,9 @@ const RESTART_ABOVE_UNITS = 2 ** 40;
  * - Delay: a frame leaves no later than L_max / r after the fluid system has finished it (Parekh and
  *   Gallager), hence a latency of L_i/r_i + L_max/r.
  *
- * It has to be told of every frame as it arrives (`arrived`). If a caller reports only heads of line,
- * frames arrive when they reach the head, which is fair but no longer bounded by the fluid system.
+ * It has to be told of every frame as it arrives (`arrived`), and of a link that gets another rate (`linkRateChanged`). If a
+ * caller reports only heads of line, frames arrive when they reach the head, which is fair but no longer bounded by the
+ * fluid system.
  *
  * Tags are exact (see TagTable), the clock is accurate to 2^-52 units (see FluidClock). Both restart at 0 when
  * all contexts are idle; a busy period of more than 2^44 bytes per unit of weight throws.
@@ -62,9 +63,7 @@ export class WeightedFairQueueing implements Discipline {
     linkVaries = false,
   }: WeightedFairQueueingOptions) {
     this.#linkVaries = linkVaries;
-    if (!(linkBps >= 1 && linkBps <= 1e13)) {
-      throw new ParameterError(`wfq: linkBps is ${linkBps}, expected bits per second from 1 to 10^13`);
-    }
+    requireRate(linkBps);
     this.#maxFrameBytes = requireMaxFrame('wfq', maxFrameBytes);
     this.#fluid = new FluidClock(this.#arrivals, linkBps);
     this.#waiting = new ContextHeap((i, j) => this.#heads.compareFinishes(i, j));
@@ -126,6 +125,11 @@ export class WeightedFairQueueing implements Discipline {
     this.#drop(context);
   }
 
+  linkRateChanged(linkBps: number, nowNs: number): void {
+    requireRate(linkBps);
+    this.#fluid.changeRate(linkBps, nowNs);
+  }
+
   relativeFairnessBoundBytes(i: BoundMember, j: BoundMember): number {
     if (this.#linkVaries) return Number.POSITIVE_INFINITY;
     const largest = Math.max(this.#maxFrameBytes, i.maxFrameBytes, j.maxFrameBytes);
@@ -172,4 +176,9 @@ export class WeightedFairQueueing implements Discipline {
     if (this.#roster.backlogged > 0 || this.#fluid.backlogged > 0) return;
     this.#fluid.restart();
   }
+}
+
+function requireRate(linkBps: number): void {
+  if (linkBps >= 1 && linkBps <= 1e13) return;
+  throw new ParameterError(`wfq: linkBps is ${linkBps}, expected bits per second from 1 to 10^13`);
 }

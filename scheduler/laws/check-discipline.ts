@@ -39,6 +39,11 @@ export interface CheckOptions {
   readonly shares?: (contexts: number) => fc.Arbitrary<Share[]>;
   /** Rate of the virtual link, bits per second; a discipline that follows a reference system must be made for the same rate. @defaultValue 10^9 */
   readonly linkBps?: number;
+  /**
+   * Rates that the link may get during a script, bits per second: a discipline that was made for one has to have
+   * `linkRateChanged`. @defaultValue none: it keeps its own
+   */
+  readonly rates?: readonly number[];
   /** Frames of each of the four long runs, in which three contexts are always backlogged; 0 for none. @defaultValue 100,000 */
   readonly longRunFrames?: number;
   /** Whether a script that breaks a law is made smaller before it is reported. @defaultValue true */

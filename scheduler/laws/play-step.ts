@@ -15,6 +15,10 @@ export function playStep(link: VirtualLink, step: Step): void {
     link.pass(step.ns);
     return;
   }
+  if (step.step === 'rate') {
+    link.changeRate(step.bps);
+    return;
+  }
   const context = contextId(step.context);
   switch (step.step) {
     case 'join':

@@ -19,7 +19,9 @@ export type Step =
   /** A second doorbell, and calls of `select` around it, none of which may matter. */
   | { readonly step: 'ringAgain'; readonly context: number }
   /** The context loses its backlog: it faulted or was revoked. */
-  | { readonly step: 'withdraw'; readonly context: number };
+  | { readonly step: 'withdraw'; readonly context: number }
+  /** The link has another rate, bits per second, as soon as the frame on it has passed. */
+  | { readonly step: 'rate'; readonly bps: number };
 
 /** What happens on a virtual link, as plain data: it can be written as JSON and played again. */
 export interface Script {
@@ -40,6 +42,7 @@ const FIELDS: Readonly<Record<Step['step'], readonly string[]>> = {
   pass: ['ns'],
   ringAgain: ['context'],
   withdraw: ['context'],
+  rate: ['bps'],
 };
 
 /**

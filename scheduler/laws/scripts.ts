@@ -26,6 +26,8 @@ export interface ScriptOptions {
   readonly reentry?: boolean;
   /** Contexts numbered from 0, a start at 0, and no long scripts: the model of the papers. @defaultValue false */
   readonly plain?: boolean;
+  /** Rates that the link may get during a script, bits per second. @defaultValue none: it keeps its own */
+  readonly rates?: readonly number[];
 }
 
 interface Cast {
@@ -119,7 +121,7 @@ function joins({ numbers, shares }: Cast): Step[] {
 
 /** Many steps of every kind, with tens of frames. */
 function eventful({ numbers, shares }: Cast, options: ScriptOptions): fc.Arbitrary<Step[]> {
-  const { maxSteps = 60, churn = true, reentry = true } = options;
+  const { maxSteps = 60, churn = true, reentry = true, rates = [] } = options;
   const context = fc.constantFrom(...numbers);
   const one = (step: fc.Arbitrary<Step>) => step.map((only) => [only]);
   const arrive = fc
@@ -151,7 +153,11 @@ function eventful({ numbers, shares }: Cast, options: ScriptOptions): fc.Arbitra
     // A context may rejoin with the share of another one.
     one(fc.record({ step: fc.constant('join'), context, share: fc.constantFrom(...shares) })),
   ];
-  const kinds = [...steady, ...(reentry ? reentrant : []), ...(churn ? coming : [])];
+  const varying =
+    rates.length === 0
+      ? []
+      : [one(fc.record({ step: fc.constant('rate' as const), bps: fc.constantFrom(...rates) }))];
+  const kinds = [...steady, ...(reentry ? reentrant : []), ...(churn ? coming : []), ...varying];
   // fast-check keeps arrays short unless told otherwise, and short scripts never share a link for long.
   return fc
     .array(fc.oneof(...kinds), { minLength: 1, maxLength: maxSteps, size: 'max' })

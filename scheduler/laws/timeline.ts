@@ -1,13 +1,13 @@
-import type { ContextId } from '../branded.js';
-import { present } from '../present.js';
+import { type ContextId, NO_CONTEXT } from '../branded.js';
 /** What may happen on a virtual link. */
-export type LinkEvent = 'join' | 'leave' | 'arrive' | 'ring' | 'grant' | 'withdraw';
+export type LinkEvent = 'join' | 'leave' | 'arrive' | 'ring' | 'grant' | 'withdraw' | 'rate';
 
 interface Entry {
   readonly atNs: number;
   readonly event: LinkEvent;
+  /** NO_CONTEXT for what is about the link. */
   readonly context: ContextId;
-  /** Bytes of a frame, or the weight of a context that joins. */
+  /** Bytes of a frame, the weight of a context that joins, or a rate of the link. */
   readonly value: number;
   /** How often in succession: frames of one size that arrive, or are granted, without anything between them. */
   times: number;
@@ -27,6 +27,7 @@ const MARKS: Record<LinkEvent, string> = {
   ring: 'rings again',
   grant: '> ',
   withdraw: 'withdrawn',
+  rate: 'bits per second from here on: ',
 };
 
 /** Longest sequence of lines that is printed once with the number of its repetitions. */
@@ -65,12 +66,14 @@ export class Timeline {
   /** All of it. Arrivals of one context at one instant share a line. */
   print(): string {
     const rows = this.#rows();
-    const contexts = [...new Set(rows.map(({ context }) => context))].sort((a, b) => a - b);
+    const contexts = [...new Set(rows.map(({ context }) => context))]
+      .filter((context) => context !== NO_CONTEXT)
+      .sort((a, b) => a - b);
     const widths = contexts.map((context) =>
       Math.max(10, ...rows.map((row) => (row.context === context ? row.text.length : 0))),
     );
     const line = (time: string, cells: string[]) =>
-      [time.padStart(12), ...cells.map((cell, index) => cell.padEnd(present(widths[index])))]
+      [time.padStart(12), ...cells.map((cell, index) => cell.padEnd(widths[index] ?? cell.length))]
         .join('  ')
         .trimEnd();
     const lines = [
@@ -82,7 +85,7 @@ export class Timeline {
     ];
     const print = (row: Row) => {
       const cells = contexts.map((column) => (column === row.context ? row.text : ''));
-      lines.push(line(`${row.atNs}`, cells));
+      lines.push(row.context === NO_CONTEXT ? line(`${row.atNs}`, [row.text]) : line(`${row.atNs}`, cells));
     };
     for (let at = 0; at < rows.length; ) {
       const { length, repeats } = cycleAt(rows, at);
@@ -100,11 +103,11 @@ export class Timeline {
   #rows(): Row[] {
     // A context that joins and does nothing else is left out.
     const active = new Set(
-      this.#entries.filter((entry) => entry.event !== 'join').map(({ context }) => context),
+      this.#entries.filter(({ event }) => event !== 'join' && event !== 'rate').map(({ context }) => context),
     );
     const rows: Row[] = [];
     for (const { atNs, event, context, value, times } of this.#entries) {
-      if (active.size > 0 && !active.has(context)) continue;
+      if (active.size > 0 && !active.has(context) && event !== 'rate') continue;
       const last = rows.at(-1);
       const text = MARKS[event] + (value > 0 ? `${value}` : '') + (times > 1 ? ` x ${times}` : '');
       if (event === 'arrive' && last?.event === 'arrive' && last.atNs === atNs && last.context === context) {

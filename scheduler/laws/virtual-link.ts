@@ -1,4 +1,4 @@
-import type { ContextId } from '../branded.js';
+import { type ContextId, NO_CONTEXT } from '../branded.js';
 import { type Discipline, NONE, type Share } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
 import { SerialLine } from '../serial-line.js';
@@ -14,6 +14,8 @@ export interface LinkWatcher {
   /** A frame starts on the link; `more` if its context stays backlogged. */
   granted?(context: ContextId, bytes: number, more: boolean, nowNs: number): void;
   withdrawn?(context: ContextId, nowNs: number): void;
+  /** The link has another rate, bits per second, for what starts from now on. */
+  rateChanged?(linkBps: number, nowNs: number): void;
 }
 
 /**
@@ -246,6 +248,18 @@ export class VirtualLink {
     while (this.#backlogged > 0 && Math.max(this.#nowNs, this.#line.freeAtNs) < untilNs) this.serve();
     // A rate limit may have held the last frame back until after that.
     this.#nowNs = Math.max(this.#nowNs, untilNs);
+  }
+
+  /** The link has another rate as soon as the frame on it has passed; the clock stops there. */
+  changeRate(linkBps: number): void {
+    this.#nowNs = Math.max(this.#nowNs, this.#line.freeAtNs);
+    this.#line.changeRate(linkBps, this.#nowNs);
+    this.timeline.note(this.#nowNs, 'rate', NO_CONTEXT, linkBps);
+    this.#subject.linkRateChanged?.(linkBps, this.#nowNs);
+    for (const { discipline, aheadNs } of this.#companions)
+      discipline.linkRateChanged?.(linkBps, this.#nowNs + aheadNs);
+    for (const watcher of this.#watchers) watcher.rateChanged?.(linkBps, this.#nowNs);
+    this.checkInvariants();
   }
 
   /** A law was violated here. */

@@ -5,7 +5,9 @@ import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { WIRE_OVERHEAD_BYTES } from '../../nic/descriptor.js';
 import { UserError } from '../../scheduler/errors.js';
 import { disciplineOf } from '../machine/entitlements.js';
-import { type GuestRun, INBOUND_IDS, Machine } from '../machine/machine.js';
+import type { GuestRun } from '../machine/guest-run.js';
+import { Machine } from '../machine/machine.js';
+import { INBOUND_IDS } from '../machine/machine-traffic.js';
 import { portOptions } from '../machine/port-options.js';
 import type { CaptureStore } from '../machine/traffic.js';
 import type { Scenario } from '../scenario/schema.js';
@@ -145,7 +147,7 @@ class Stage {
     const { sent, received, longestSilenceNs } = this.service();
     const bytes = this.#witness.sentBytes + sent * WIRE_OVERHEAD_BYTES;
     const weights = machine.guests.reduce((sum, { spec }) => sum + spec.weight, 0);
-    const wireBytes = ((host.kernel.nowNs - this.#startNs) * host.nic.parameters.rateBps) / 8e9;
+    const wireBytes = host.nic.line.capacityBytes(this.#startNs, host.kernel.nowNs);
     const part = Math.min(1, (wireBytes * victim.spec.weight) / weights / Math.max(1, bytes));
     return { sent: Math.max(1, sent * part), received: Math.max(1, received), longestSilenceNs };
   }

@@ -67,7 +67,7 @@ export function compareFigure(
 }
 
 /** The name by which a comparison is told from the others. */
-export function comparisonName({ name, candidate }: Pick<ComparedFigure, 'name' | 'candidate'>): string {
+function comparisonName({ name, candidate }: Pick<ComparedFigure, 'name' | 'candidate'>): string {
   return candidate === undefined ? name : `${name}: ${candidate}`;
 }
 

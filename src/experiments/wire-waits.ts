@@ -1,6 +1,6 @@
 import type { WirePort, WireTimes } from '../../nic/host-port.js';
 import type { ContextId } from '../../scheduler/branded.js';
-import type { GuestRun } from '../machine/machine.js';
+import type { GuestRun } from '../machine/guest-run.js';
 
 /** A guest's frame has left: from its driver's store to its last bit on the wire, ns, and its length. */
 export type OnSent = (guest: GuestRun, waitNs: number, lengthBytes: number) => void;

@@ -9,6 +9,8 @@ const ACTIVATE = 3;
 const SELECT = 4;
 const SERVED = 5;
 const WITHDRAW = 6;
+const STARVE = 7;
+const PAUSE = 8;
 
 /** Numbers that a call takes in the log: which, context, bytes, bytes of the next head, time. */
 const FIELDS = 5;
@@ -21,6 +23,8 @@ export class CallLog implements Discipline {
   readonly name: string;
   readonly nextEligibleNs?: (nowNs: number) => number;
   readonly arrived?: (context: ContextId, bytes: number, nowNs: number) => void;
+  readonly starve?: (context: ContextId, bytes: number, nowNs: number) => void;
+  readonly pause?: (context: ContextId, nowNs: number) => void;
   readonly #inner: Discipline;
   readonly #calls: number[] = [];
   readonly #shares: Share[] = [];
@@ -35,6 +39,19 @@ export class CallLog implements Discipline {
       this.arrived = (context, bytes, nowNs) => {
         this.#note(ARRIVED, context, bytes, 0, nowNs);
         inner.arrived?.(context, bytes, nowNs);
+      };
+    }
+    if (inner.starve !== undefined) {
+      this.starve = (context, bytes, nowNs) => {
+        this.#decisions += 1;
+        this.#note(STARVE, context, bytes, 0, nowNs);
+        inner.starve?.(context, bytes, nowNs);
+      };
+    }
+    if (inner.pause !== undefined) {
+      this.pause = (context, nowNs) => {
+        this.#note(PAUSE, context, 0, 0, nowNs);
+        inner.pause?.(context, nowNs);
       };
     }
   }
@@ -106,6 +123,12 @@ export class CallLog implements Discipline {
           break;
         case WITHDRAW:
           fresh.withdraw(context, nowNs);
+          break;
+        case STARVE:
+          fresh.starve?.(context, bytes, nowNs);
+          break;
+        case PAUSE:
+          fresh.pause?.(context, nowNs);
           break;
         case LEAVE:
           fresh.leave(context, nowNs);

@@ -15,7 +15,7 @@ export function fairnessPage(
 }
 
 /** What the report says and shows, before it is drawn. */
-export function describeStudy(
+function describeStudy(
   { contexts, disciplines, workloads, seed, durationNs, linkBps, capturePaths }: StudySettings,
   findings: readonly WorkloadFinding[],
   repeat: string,

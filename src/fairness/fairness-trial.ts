@@ -5,7 +5,7 @@ import { SerialLine } from '../../scheduler/serial-line.js';
 import type { Workload, WorkloadEvent } from './workload.js';
 
 /** Frames that a context which wants to send has waiting: as many as a small ring holds. */
-export const WAITING_FRAMES = 8;
+const WAITING_FRAMES = 8;
 
 /** Called for every frame when its last bit has left. */
 export type FrameSent = (context: ContextId, bytes: number, waitedNs: number, endNs: number) => void;

@@ -1,5 +1,4 @@
 import { ATTACKS, type Attack } from '../../guests/hostile/index.js';
-import type { Host } from '../../host/host.js';
 import { APPROACHES, approachExpected } from '../../host/protection/approaches.js';
 import { UserError } from '../../scheduler/errors.js';
 import { AttackLab, DEFAULT_TOTAL_NS, WARM_UP_NS } from '../attack/attack-lab.js';
@@ -77,7 +76,7 @@ export function filmAttack(attackName: string, approachName: string, seed: numbe
   const because = compareCell(cell)?.because;
   return {
     ...judged(attack, approachName, seed, judgement, because),
-    layout: layoutOf(host, film, approachName, discipline, untilNs),
+    layout: layoutOf(film, approachName, discipline, untilNs),
     pictures: film.pictures,
   };
 }
@@ -114,7 +113,7 @@ export function filmAttackInRun(
       const { nowNs } = host.kernel;
       const film = new Film(host, guests, { fromNs: nowNs, scriptNs: nowNs, untilNs });
       shown.film = film;
-      shown.layout = layoutOf(host, film, approach, discipline, untilNs);
+      shown.layout = layoutOf(film, approach, discipline, untilNs);
     },
   );
   const { film, layout } = shown;
@@ -154,14 +153,8 @@ function judged(
   };
 }
 
-function layoutOf(
-  host: Host,
-  { blocks }: Film,
-  approach: string,
-  discipline: string,
-  endNs: number,
-): MachineLayout {
-  return { approach, discipline, blocks, rateBps: host.nic.parameters.rateBps, endNs };
+function layoutOf({ blocks }: Film, approach: string, discipline: string, endNs: number): MachineLayout {
+  return { approach, discipline, blocks, endNs };
 }
 
 function factsOf({ evidence }: Judgement): string[] {

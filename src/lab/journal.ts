@@ -9,7 +9,7 @@ import { hex, requester } from './notation.js';
 import { contextPortOf } from './probes.js';
 
 /** What happened, as the picture shows it moving. */
-export const ENTRY_KINDS = {
+const ENTRY_KINDS = {
   'set-up': 'buffers passed the set-up gate, and their descriptors are in the ring',
   refused: 'the set-up gate refused a buffer',
   doorbell: 'a mailbox of the card was written',

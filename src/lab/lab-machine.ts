@@ -43,7 +43,8 @@ export class LabMachine {
       durationNs: endNs,
       onLatency: (context, latencyNs) => latencies.record(context, latencyNs),
     });
-    const [transmit, receive] = made;
+    // Others may have been made before, to see whether they take the changes of the scenario.
+    const [transmit, receive] = made.slice(-2);
     if (transmit === undefined || receive === undefined) throw new Error('a run makes two disciplines');
     this.transmitDiscipline = transmit;
     this.receiveDiscipline = receive;
@@ -85,13 +86,6 @@ export class LabMachine {
     const { kernel } = this.machine;
     while (!run.done && (kernel.nextTimeNs() ?? Number.POSITIVE_INFINITY) > run.nextStopNs) run.advance();
     return !run.done && kernel.step();
-  }
-
-  /** Runs at most `count` events of one instant or later, but none after the next stop of the run. Returns how many. */
-  stepEvents(count: number): number {
-    let done = 0;
-    while (done < count && this.stepEvent()) done += 1;
-    return done;
   }
 
   /** Runs to a point that is not behind this one. */

@@ -4,6 +4,7 @@ import type { Cast } from './attack-film.js';
 import type { Position } from './lab-machine.js';
 import type { LabPlan } from './plan.js';
 import { PRESETS, presetOf } from './presets.js';
+import { TOURS, tourOf } from './tours/index.js';
 
 /** What a link carries: everything that decides what the page shows, and where in the run it stands. */
 export interface LabState {
@@ -18,16 +19,22 @@ export interface LabState {
   readonly tour?: { readonly id: string; readonly step: number };
 }
 
-/** Longest scenario that a link carries, bytes of JSON: browsers and mail programs cut longer ones. */
-const MOST_SCENARIO_BYTES = 24_000;
+/** Longest scenario that a link carries, in characters of base64url: browsers and mail programs cut longer ones. */
+const MOST_SCENARIO_CHARACTERS = 48_000;
+/** Virtual time per second, ns: of a link that names none, and at most. */
+const USUAL_PACE_NS = 50_000;
+const MOST_PACE_NS = 1e12;
 
-/** The state as the part of an address behind #. A scenario of the lab goes by its name, any other as JSON in base64url. */
+/**
+ * The state as the part of an address behind #. A scenario of the lab goes by its name, any other as JSON in base64url.
+ * @throws UserError for a scenario that is too long for a link
+ */
 export function encodeLink({ plans, position, paceNs, attack, tour }: LabState): string {
   const [first, second] = plans;
   if (first === undefined) return '';
   const fields = new URLSearchParams();
   const preset = PRESETS.find(({ scenario }) => JSON.stringify(scenario) === JSON.stringify(first.scenario));
-  fields.set('s', preset === undefined ? `~${toBase64(JSON.stringify(first.scenario))}` : preset.name);
+  fields.set('s', preset === undefined ? inLetters(first.scenario) : preset.name);
   fields.set('a', first.approach);
   fields.set('d', first.discipline);
   if (second !== undefined) {
@@ -65,16 +72,40 @@ export function decodeLink(hash: string): LabState {
       : [plan, { ...plan, approach: other, discipline: fields.get('e') ?? plan.discipline }];
   // 0: the link names no instant, and the run is at its start.
   const [atNs = 0, events = 0] = numbers(fields, 'at');
-  const pace = fields.get('pace');
-  const [name, attacker, victim] = ['attack', 'by', 'on'].map((field) => fields.get(field));
-  const tour = /^(?<id>[\w-]+)\.(?<step>\d{1,2})$/u.exec(fields.get('tour') ?? '')?.groups;
+  const attack = attackOf(fields);
+  const tour = tourOfLink(fields);
   return {
     plans,
     position: { atNs, events },
-    paceNs: pace === 'max' ? null : pace === null ? 50_000 : wholeNumber(fields, 'pace', 50_000),
-    ...(name == null || attacker == null || victim == null ? {} : { attack: { name, attacker, victim } }),
-    ...(tour?.id === undefined ? {} : { tour: { id: tour.id ?? '', step: Number(tour.step) } }),
+    paceNs: paceOf(fields),
+    ...(attack === undefined ? {} : { attack }),
+    ...(tour === undefined ? {} : { tour }),
   };
+}
+
+function paceOf(fields: URLSearchParams): number | null {
+  if (fields.get('pace') === 'max') return null;
+  const paceNs = wholeNumber(fields, 'pace', USUAL_PACE_NS);
+  if (paceNs >= 1 && paceNs <= MOST_PACE_NS) return paceNs;
+  throw new UserError(`link: pace is ${paceNs}, expected 1 to ${MOST_PACE_NS} ns per second, or max`);
+}
+
+function attackOf(fields: URLSearchParams): LabState['attack'] {
+  const [name, attacker, victim] = ['attack', 'by', 'on'].map((field) => fields.get(field));
+  if (name == null) return undefined;
+  if (attacker != null && victim != null) return { name, attacker, victim };
+  throw new UserError(
+    `link: attack is ${JSON.stringify(name)}, expected with it by and on: attacker and victim`,
+  );
+}
+
+function tourOfLink(fields: URLSearchParams): LabState['tour'] {
+  const text = fields.get('tour');
+  if (text === null) return undefined;
+  const { id = '', step } = /^(?<id>[\w-]+)\.(?<step>\d{1,2})$/u.exec(text)?.groups ?? {};
+  if (tourOf(id) !== undefined) return { id, step: Number(step) };
+  const ids = TOURS.map((tour) => tour.id).join(', ');
+  throw new UserError(`link: tour is ${JSON.stringify(text)}, expected a step of one of: ${ids}`);
 }
 
 function scenarioOf(text: string): ScenarioInput {
@@ -84,8 +115,7 @@ function scenarioOf(text: string): ScenarioInput {
     const names = PRESETS.map(({ name }) => name).join(', ');
     throw new UserError(`link: s is ${JSON.stringify(text)}, expected one of: ${names}, or ~ and a scenario`);
   }
-  if (text.length > 2 * MOST_SCENARIO_BYTES)
-    throw new UserError(`link: s has ${text.length} characters, expected at most ${2 * MOST_SCENARIO_BYTES}`);
+  assertLength(text);
   try {
     return JSON.parse(fromBase64(text.slice(1))) as ScenarioInput;
   } catch {
@@ -93,6 +123,19 @@ function scenarioOf(text: string): ScenarioInput {
       'link: s is not a scenario, expected ~ and JSON in base64url; the link may have been cut',
     );
   }
+}
+
+function inLetters(scenario: ScenarioInput): string {
+  const text = `~${toBase64(JSON.stringify(scenario))}`;
+  assertLength(text);
+  return text;
+}
+
+function assertLength({ length }: string): void {
+  if (length <= MOST_SCENARIO_CHARACTERS) return;
+  throw new UserError(
+    `link: s has ${length} characters, expected at most ${MOST_SCENARIO_CHARACTERS}: a longer scenario goes as a file`,
+  );
 }
 
 function numbers(fields: URLSearchParams, name: string): number[] {

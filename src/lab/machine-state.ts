@@ -17,6 +17,5 @@ export interface MachineLayout {
   readonly approach: string;
   readonly discipline: string;
   readonly blocks: readonly PageBlock[];
-  readonly rateBps: number;
   readonly endNs: number;
 }

@@ -7,7 +7,7 @@ import { MOST_SEED, type Scenario, type ScenarioInput } from '../scenario/schema
 import { MOST_LAB_GUESTS } from './limits.js';
 
 /** Virtual time of a lab run whose scenario names none, ns: longer than a session lasts. */
-export const LAB_DURATION_NS = 60_000_000_000;
+const LAB_DURATION_NS = 60_000_000_000;
 /** What decides a run of the lab to the last byte: nothing else does. */
 export interface LabPlan {
   readonly scenario: ScenarioInput;
@@ -16,6 +16,23 @@ export interface LabPlan {
   /** Name of a discipline. */
   readonly discipline: string;
   readonly seed: number;
+}
+
+/**
+ * Plans of a scenario that was brought, in place of those that are shown. What the file says of approach, discipline and
+ * seed is taken: the first machine is the one that it describes, and two machines share their seed. A module is left to
+ * `checkPlan`, which refuses it.
+ */
+export function plansOf(scenario: ScenarioInput, shown: readonly LabPlan[]): LabPlan[] {
+  const { protection, discipline, seed } = scenario ?? {};
+  const named = (name: unknown): name is string => typeof name === 'string' && !isModulePath(name);
+  return shown.map((plan, machine) => ({
+    ...plan,
+    scenario,
+    ...(typeof seed === 'number' ? { seed } : {}),
+    ...(machine === 0 && named(protection) ? { approach: protection } : {}),
+    ...(machine === 0 && named(discipline) ? { discipline } : {}),
+  }));
 }
 
 /** A plan that has been checked, with the scenario's defaults filled in. */

@@ -17,7 +17,7 @@ type ChangeInput = NonNullable<ScenarioInput['changes']>[number];
  */
 
 /** Version of this protocol; a front end and a machine of different versions refuse each other. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** What a step goes to. */
 export const STEP_UNITS = ['event', 'frame', 'fault'] as const;
@@ -26,8 +26,7 @@ export type StepUnit = (typeof STEP_UNITS)[number];
 export type Counts = Readonly<Record<StepUnit, number>>;
 
 /** Files that can be taken out. */
-export const OUTPUTS = ['json', 'pcapng', 'perfetto', 'scenario'] as const;
-export type Output = (typeof OUTPUTS)[number];
+export type Output = 'json' | 'pcapng' | 'perfetto' | 'scenario';
 
 /** A capture that the scenario names, brought by the user. */
 export interface CaptureFile {
@@ -86,7 +85,7 @@ export type Request =
   /** The last state has been drawn: another may be sent. */
   | { readonly kind: 'shown' };
 
-/** An entry of a scenario's `changes` without its time, which is that of the run: exactly one of the fields. */
+/** An entry of a scenario's `changes` without its time, which is that of the run: one field of a guest, or the wire's rate. */
 export type LabChange = Omit<ChangeInput, 'atNs'>;
 
 /** What a session with real guests has besides the machine. */

@@ -2,6 +2,7 @@ import { parseUnpackedCapture } from '../../guests/capture/parse-capture.js';
 import type { Direction } from '../../nic/context.js';
 import { UserError } from '../../scheduler/errors.js';
 import { type CaptureStore, captureKey } from '../machine/traffic.js';
+import { CHANGED } from '../scenario/schema.js';
 import { type Cast, filmAttack, filmAttackInRun } from './attack-film.js';
 import { CATALOGUE } from './catalogue.js';
 import type { Subject } from './inspect.js';
@@ -189,9 +190,7 @@ export class LabSession {
       throw new UserError(`plans are ${plans.length}, expected one, or two side by side`);
     }
     const checked = plans.map(checkPlan);
-    const store: CaptureStore = new Map(
-      captures.map(({ name, bytes }) => [captureKey('', name), parseUnpackedCapture(name, bytes)]),
-    );
+    const store = capturesOf(checked, captures);
     const machines = this.#build(checked, store);
     // What follows cannot be refused any more.
     this.#dropReplay();
@@ -517,9 +516,26 @@ function followedBy({ machine, column, way = 'transmit' }: RequestOf<'follow'>):
   return column === undefined ? undefined : { machine, column, way };
 }
 
-/** Whether two changes turn the same knob of the same guest. */
-function isSameKnob(one: LabChange, other: LabChange): boolean {
-  return one.guest === other.guest && CHANGE_FIELDS.some((field) => field in one && field in other);
+/**
+ * The captures that scenarios name, of those that are here; a file that was brought has no folder. What no scenario names
+ * is not looked at: a file that is no capture would otherwise refuse every machine from then on.
+ */
+function capturesOf(checked: readonly CheckedPlan[], captures: readonly CaptureFile[]): CaptureStore {
+  const store: CaptureStore = new Map();
+  for (const { scenario } of checked) {
+    for (const { traffic } of scenario.guests) {
+      if (traffic.kind !== 'replay') continue;
+      const base = traffic.capture.replace(/^.*[/\\]/u, '');
+      const file =
+        captures.find(({ name }) => name === traffic.capture) ?? captures.find(({ name }) => name === base);
+      const key = captureKey('', traffic.capture);
+      if (file !== undefined && !store.has(key)) store.set(key, parseUnpackedCapture(file.name, file.bytes));
+    }
+  }
+  return store;
 }
 
-const CHANGE_FIELDS = ['weight', 'limitBps', 'priority', 'balloon', 'traffic'] as const;
+/** Whether two changes turn the same knob: of the same guest, or of the wire. */
+function isSameKnob(one: LabChange, other: LabChange): boolean {
+  return one.guest === other.guest && CHANGED.some((field) => field in one && field in other);
+}

@@ -47,12 +47,11 @@ export class ShownMachine {
   }
 
   get layout(): MachineLayout {
-    const { checked, machine } = this.lab;
+    const { checked } = this.lab;
     return {
       approach: checked.plan.approach,
       discipline: checked.plan.discipline,
       blocks: this.#blocks,
-      rateBps: machine.host.nic.parameters.rateBps,
       endNs: checked.endNs,
     };
   }

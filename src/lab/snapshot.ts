@@ -2,6 +2,7 @@ import type { NicDriver } from '../../guests/nic-driver.js';
 import type { Host } from '../../host/host.js';
 import type { DescriptorRing } from '../../nic/descriptor-ring.js';
 import type { ContextId } from '../../scheduler/branded.js';
+import { total } from '../../scheduler/tally.js';
 import type { Columns, ShownGuest } from './columns.js';
 import type { Latencies, RecentLatencies } from './recent-latencies.js';
 
@@ -65,6 +66,8 @@ export interface Snapshot {
   readonly physicalInterrupts: number;
   readonly virtualInterrupts: number;
   readonly wireBusyNs: number;
+  /** Rate that the wire has now, bits per second. */
+  readonly wireRateBps: number;
   readonly framesInside: { readonly transmit: number; readonly receive: number };
   readonly faults: number;
 }
@@ -142,6 +145,7 @@ export function machineSnapshot(
     physicalInterrupts: nic.interruptsRaised,
     virtualInterrupts: hypervisor.virtualInterrupts,
     wireBusyNs: nic.line.busyNs,
+    wireRateBps: nic.parameters.rateBps,
     framesInside: nic.framesInside,
     faults,
   };
@@ -149,11 +153,4 @@ export function machineSnapshot(
 
 function ringState({ slots, producer, requested, fetched, taken, consumer }: DescriptorRing): RingState {
   return { slots, producer, requested, fetched, taken, consumer };
-}
-
-/** All of what is counted by name. */
-export function total(counts: Readonly<Record<string, number>>): number {
-  let sum = 0;
-  for (const count of Object.values(counts)) sum += count;
-  return sum;
 }

@@ -13,6 +13,7 @@ export class BacklogMeter implements Discipline {
   readonly arrived?: (context: ContextId, bytes: number, nowNs: number) => void;
   readonly starve?: (context: ContextId, bytes: number, nowNs: number) => void;
   readonly pause?: (context: ContextId, nowNs: number) => void;
+  readonly linkRateChanged?: (linkBps: number, nowNs: number) => void;
   readonly #inner: Discipline;
   readonly #since: Float64Array;
   readonly #total: Float64Array;
@@ -30,6 +31,8 @@ export class BacklogMeter implements Discipline {
     // A starved context has frames: it stays backlogged until it is withdrawn or has been served.
     if (inner.starve !== undefined)
       this.starve = (context, bytes, nowNs) => inner.starve?.(context, bytes, nowNs);
+    if (inner.linkRateChanged !== undefined)
+      this.linkRateChanged = (linkBps, nowNs) => inner.linkRateChanged?.(linkBps, nowNs);
     // A paused context has frames that may not go: no claim on the wire until it is activated again.
     if (inner.pause !== undefined) {
       this.pause = (context, nowNs) => {

@@ -8,7 +8,7 @@ import { GuestDrivenProtection } from '../../host/protection/iommu/guest-driven/
 import { guestPhysicalAddress } from '../../nic/addresses.js';
 import type { EventHandle } from '../../scheduler/event-kernel.js';
 import { tallyIn } from '../../scheduler/tally.js';
-import type { AttachedGuest } from '../machine/machine.js';
+import type { AttachedGuest } from '../machine/guest-run.js';
 import { portOptions } from '../machine/port-options.js';
 import { GuestIommu } from './guest-iommu.js';
 import type { GuestRam } from './guest-ram.js';

@@ -2,7 +2,7 @@ import type { Host } from '../../host/host.js';
 import type { FaultPolicy } from '../../host/hypervisor/fault-log.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
-import type { NicInstruments } from '../../nic/host-port.js';
+import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import { isGroup, readMac } from '../../nic/station-address.js';
 import { type ContextId, NO_CONTEXT, storedContextId } from '../../scheduler/branded.js';
@@ -95,58 +95,9 @@ export class LiveMachine {
   /** @throws ScenarioError, ParameterError: the scenario asks for what cannot be. */
   constructor(plan: LiveMachinePlan) {
     this.#plan = plan;
-    const { scenario, directory, captures, seed, protection, observer } = plan;
     const rams: GuestRam[] = [];
-    const discipline = (direction: 'transmit' | 'receive') => {
-      const made = plan.makeDiscipline();
-      return observer?.measured(made, direction) ?? made;
-    };
-    const { demandOf, onChange } = observer ?? {};
-    this.backlog = new BacklogMeter(discipline('transmit'), contextsOf(scenario));
-    this.machine = new Machine({
-      scenario,
-      directory,
-      captures,
-      seed,
-      protection,
-      transmitDiscipline: this.backlog,
-      receiveDiscipline: discipline('receive'),
-      ...(demandOf === undefined ? {} : { demandOf }),
-      ...(onChange === undefined ? {} : { onChange }),
-      wireTap: {
-        transmitted: (bytes, offset, length, context, index, times) => {
-          observer?.wireTap?.transmitted(bytes, offset, length, context, index, times);
-          const guest = this.#byContext[context];
-          if (guest !== undefined) {
-            const number = this.guests.indexOf(guest);
-            this.tallies[number]?.sent(length);
-            plan.sent?.(number, bytes, offset, length, guest.device.postedNs(index), times.endNs);
-          }
-          this.#transmitted(bytes, offset, length, context, times.endNs);
-        },
-        controlSent: (bytes, offset, length, startNs, endNs) => {
-          observer?.wireTap?.controlSent?.(bytes, offset, length, startNs, endNs);
-          this.fingerprint.add(TRACE_EVENTS.control, endNs, NO_CONTEXT, length);
-          this.fingerprint.addBytes(bytes, offset, length);
-        },
-      },
-      instruments: {
-        ...observer?.instruments,
-        received: (context, index, length, arrivedNs, nowNs) => {
-          observer?.instruments.received?.(context, index, length, arrivedNs, nowNs);
-          this.#tallyOf(context)?.received(length);
-        },
-      },
-      attachRam: (_host, domain, spec) => {
-        const index = rams.length;
-        const made = plan.makeRam(index, domain.name, spec.memoryMegabytes * 2 ** 20);
-        const bank = new ObservedRam(made, {
-          read: (offset, bytes, at, length) => plan.readMemory?.(index, offset, bytes, at, length),
-          wrote: (offset, bytes, at, length) => this.#wroteMemory(index, offset, bytes, at, length),
-        });
-        rams.push(new GuestRam(domain, domain.attachRam(bank), bank));
-      },
-    });
+    this.backlog = new BacklogMeter(this.#discipline('transmit'), contextsOf(plan.scenario));
+    this.machine = new Machine(this.#assembly(rams));
     const { kernel, host } = this.machine;
     this.#patience = kernel.register('live.patience', (number) =>
       this.#bySession.get(number)?.session?.onPatience(),
@@ -177,6 +128,70 @@ export class LiveMachine {
       const index = this.guests.findIndex(({ name }) => name === domain);
       if (index >= 0 && (caughtBy === 'nic' || action !== 'log')) kernel.post(0, this.#stop, index, context);
     });
+  }
+
+  /** What the machine is built from; each guest's RAM is added to `rams` as the machine asks for it. */
+  #assembly(rams: GuestRam[]): MachineAssembly {
+    const plan = this.#plan;
+    const { scenario, directory, captures, seed, protection, observer } = plan;
+    const { demandOf, onChange } = observer ?? {};
+    return {
+      scenario,
+      directory,
+      captures,
+      seed,
+      protection,
+      transmitDiscipline: this.backlog,
+      receiveDiscipline: this.#discipline('receive'),
+      ...(demandOf === undefined ? {} : { demandOf }),
+      ...(onChange === undefined ? {} : { onChange }),
+      wireTap: this.#wireTap(),
+      instruments: {
+        ...observer?.instruments,
+        received: (context, index, length, arrivedNs, nowNs) => {
+          observer?.instruments.received?.(context, index, length, arrivedNs, nowNs);
+          this.#tallyOf(context)?.received(length);
+        },
+      },
+      attachRam: (_host, domain, spec) => {
+        const index = rams.length;
+        const made = plan.makeRam(index, domain.name, spec.memoryMegabytes * 2 ** 20);
+        const bank = new ObservedRam(made, {
+          read: (offset, bytes, at, length) => plan.readMemory?.(index, offset, bytes, at, length),
+          wrote: (offset, bytes, at, length) => this.#wroteMemory(index, offset, bytes, at, length),
+        });
+        rams.push(new GuestRam(domain, domain.attachRam(bank), bank));
+      },
+    };
+  }
+
+  #discipline(direction: 'transmit' | 'receive'): Discipline {
+    const made = this.#plan.makeDiscipline();
+    return this.#plan.observer?.measured(made, direction) ?? made;
+  }
+
+  /** Told of what leaves the card: the observer first, then the books of guests, then who the frame is for. */
+  #wireTap(): WirePort {
+    const plan = this.#plan;
+    const { observer } = plan;
+    return {
+      transmitted: (bytes, offset, length, context, index, times) => {
+        observer?.wireTap?.transmitted(bytes, offset, length, context, index, times);
+        const guest = this.#byContext[context];
+        if (guest !== undefined) {
+          const number = this.guests.indexOf(guest);
+          this.tallies[number]?.sent(length);
+          plan.sent?.(number, bytes, offset, length, guest.device.postedNs(index), times.endNs);
+        }
+        this.#transmitted(bytes, offset, length, context, times.endNs);
+      },
+      controlSent: (bytes, offset, length, startNs, endNs) => {
+        observer?.wireTap?.controlSent?.(bytes, offset, length, startNs, endNs);
+        this.fingerprint.add(TRACE_EVENTS.control, endNs, NO_CONTEXT, length);
+        this.fingerprint.addBytes(bytes, offset, length);
+      },
+      rateChanged: (rateBps) => observer?.wireTap?.rateChanged?.(rateBps),
+    };
   }
 
   get kernel(): EventKernel {

@@ -19,7 +19,7 @@ export interface SessionSubject {
 }
 
 /** RAM of a real guest, MB, at most: QEMU's q35 puts what is above this elsewhere, and addresses are not offsets then. */
-export const MOST_MEGABYTES = 2048;
+const MOST_MEGABYTES = 2048;
 
 /** A real guest's name is that of its socket, its RAM file and its capture, and stands in options of QEMU. */
 const FILE_NAME = /^\w[\w.-]*$/u;

@@ -9,6 +9,8 @@ import type { FluidLink, FluidShare } from '../machine/fluid-link.js';
 const WANTS_ALL = -1;
 const WITHDRAWN = -2;
 const CHANGED = -3;
+const PAUSED = -4;
+const RESUMED = -5;
 
 /** What one guest wanted of the wire, in the order of time: arrays, since there are millions of frames. */
 class GuestDemand {
@@ -40,6 +42,8 @@ class GuestDemand {
     const what = present(this.#what[this.#told]);
     if (what === WANTS_ALL) link.wants(guest, atNs);
     else if (what === WITHDRAWN) link.withdraw(guest, atNs);
+    else if (what === PAUSED) link.pause(guest, atNs);
+    else if (what === RESUMED) link.resume(guest, atNs);
     else if (what === CHANGED) link.change(guest, present(this.#changes.shift()), atNs);
     else link.arrived(guest, what, atNs, present(this.#queueBytes[this.#told]));
     this.#told += 1;
@@ -57,6 +61,8 @@ export class SessionDue {
   readonly #sent: Float64Array;
   readonly #slots: readonly number[];
   readonly #isInside: (mac: number) => boolean;
+  /** Rates that the wire got, in the order of time. */
+  readonly #rates: { readonly atNs: number; readonly rateBps: number }[] = [];
 
   /**
    * @param slots of the transmit ring of each guest
@@ -79,6 +85,20 @@ export class SessionDue {
   /** A guest has another share from now on. */
   changed(guest: number, change: Partial<FluidShare>, atNs: number): void {
     present(this.#demands[guest]).change(atNs, change);
+  }
+
+  /** A guest may send nothing until `resumed`: flow control has paused its traffic class. */
+  paused(guest: number, atNs: number): void {
+    present(this.#demands[guest]).add(atNs, PAUSED);
+  }
+
+  resumed(guest: number, atNs: number): void {
+    present(this.#demands[guest]).add(atNs, RESUMED);
+  }
+
+  /** The wire has another rate from now on. */
+  rateChanged(rateBps: number, atNs: number): void {
+    this.#rates.push({ atNs, rateBps });
   }
 
   /** Listens to the driver of an emulated guest. @param target station that its endless sources send to */
@@ -121,14 +141,23 @@ export class SessionDue {
 
   /** What each guest sent and was due when the session ended. The link is told everything now: nothing comes after. */
   shares(link: FluidLink, endNs: number): { readonly sentBytes: number; readonly dueBytes: number }[] {
+    const rates = [...this.#rates];
+    const changeRates = (untilNs: number) => {
+      for (let next = rates[0]; next !== undefined && next.atNs <= untilNs; next = rates[0]) {
+        link.changeRate(next.rateBps, next.atNs);
+        rates.shift();
+      }
+    };
     for (let lastNs = 0; ; ) {
       const nextNs = this.#demands.reduce((least, demand) => Math.min(least, demand.nextNs), endNs);
       if (nextNs >= endNs) break;
       // A change of a weight is told when it happens, a frame when it leaves: one may be behind the other in its guest's list.
       lastNs = Math.max(lastNs, nextNs);
+      changeRates(lastNs);
       const guest = this.#demands.findIndex((demand) => demand.nextNs === nextNs);
       present(this.#demands[guest]).tellNext(guest, link, lastNs);
     }
+    changeRates(endNs);
     link.advance(endNs);
     const due = link.served();
     return Array.from(this.#sent, (sentBytes, guest) => ({ sentBytes, dueBytes: present(due[guest]) }));

@@ -5,17 +5,14 @@ import { NO_CONTEXT } from '../../scheduler/branded.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import { captureResultOf } from '../machine/capture-result.js';
-import { bpsOf, gateFigures, servedFigures } from '../machine/counted-figures.js';
-import { cpuUsage } from '../machine/cpu-usage.js';
-import { gotOfDue, type WireShare } from '../machine/fair-shares.js';
-import { FairnessMeter, jainIndex } from '../machine/fairness-meter.js';
-import { flowControlFigures } from '../machine/flow-control.js';
+import { guestFigures, windowFigures } from '../machine/counted-figures.js';
+import type { WireShare } from '../machine/fair-shares.js';
+import { FairnessMeter } from '../machine/fairness-meter.js';
 import { fluidChange, fluidLinkOf } from '../machine/fluid-due.js';
 import { LatencyRecorder } from '../machine/latency.js';
 import { LatencyPartsRecorder } from '../machine/latency-parts.js';
 import { expandGuests, GUEST_MAC } from '../machine/machine.js';
 import type { NamedSpec } from '../machine/machine-parts.js';
-import { faultsOf, nonZero } from '../machine/run-books.js';
 import { countsOf, type GuestCounts, type RunCounts } from '../machine/run-counts.js';
 import { checkLaws } from '../machine/run-laws.js';
 import type { GuestResult, RunResult } from '../machine/run-result.js';
@@ -90,10 +87,10 @@ export class SessionRun {
     for (const { name, port } of guests) this.#opened(this.#number(name), port);
     // As in a run: where frames stay inside, what is posted says nothing about the wire.
     if (this.#staysInside) return;
-    const { overheadBytes, rateBps, transmitFifoBytes } = host.nic.parameters;
+    const { overheadBytes, transmitFifoBytes } = host.nic.parameters;
     const fifoBytes = (transmitFifoBytes * (PADDED_FRAME_BYTES + overheadBytes)) / PADDED_FRAME_BYTES;
     this.#transmitMeter?.judge({
-      rateBps,
+      wireBytes: (fromNs, toNs) => host.nic.line.capacityBytes(fromNs, toNs),
       fifoBytes,
       hasPosted: (context) => host.nic.hasPosted(context),
       isPaused: (context) => host.nic.isPaused(context),
@@ -114,39 +111,41 @@ export class SessionRun {
     const counts = countsOf(machine);
     const durationNs = Math.max(1, kernel.nowNs);
     const shares = this.#shares(durationNs);
-    const guests = this.#specs.map(({ name }, number) =>
-      this.#guest(name, number, counts, present(shares[number]), durationNs),
-    );
-    const got = shares.map(gotOfDue).filter((part) => !Number.isNaN(part));
     const transmit = this.#meter('transmit').report();
     const receive = this.#meter('receive').report();
     this.#pinned.push({ atNs: kernel.nowNs, pages: host.pages.pinnedPages });
+    const common = { durationNs, transmitted: this.#transmitted, received: this.#received };
     return {
-      protection: host.protection.name,
-      discipline: backlog.name,
-      fingerprint: fingerprint.toString(),
-      seed: this.#subject.seed,
-      durationNs,
-      ...servedFigures(counts, durationNs),
-      latencyNs: { transmit: this.#transmitLatency.summary(), receive: this.#receiveLatency.summary() },
-      latencyCurves: { transmit: this.#transmitLatency.curve(), receive: this.#receiveLatency.curve() },
-      cpu: cpuUsage(host, counts.domainNs, durationNs),
-      fairness: { ...transmit, jainIndex: jainIndex(got) },
-      receiveFairness: receive,
-      hypercalls: counts.hypercalls,
-      pins: { taken: counts.pinsTaken, released: counts.pinsReleased, held: host.pages.pinnedPages },
-      memory: {
-        mostPinnedPages: this.#pinned.reduce((most, { pages }) => Math.max(most, pages), 0),
+      ...windowFigures({
+        machine,
+        discipline: backlog.name,
+        fingerprint: fingerprint.toString(),
+        seed: this.#subject.seed,
+        durationNs,
+        warmUpNs: 0,
+        counts,
+        shares,
+        transmit,
+        receive,
+        transmitLatency: this.#transmitLatency,
+        receiveLatency: this.#receiveLatency,
         pinnedPages: this.#pinned,
         balloon: undefined,
-      },
-      interrupts: { physical: counts.physicalInterrupts, virtual: counts.virtualInterrupts },
-      drops: nonZero(counts.drops),
-      faults: faultsOf(host.hypervisor.faultLog),
-      faultLog: host.hypervisor.faultLog,
-      ...gateFigures(counts),
-      ...flowControlFigures(machine, counts.flowControl),
-      guests,
+        faultLog: host.hypervisor.faultLog,
+      }),
+      guests: this.#specs.map(({ name, spec }, number) =>
+        guestFigures(common, {
+          name,
+          context: present(this.#contextOf[number]) as GuestResult['context'],
+          weight: spec.weight,
+          number,
+          counts: this.#traffic(name, counts),
+          share: present(shares[number]),
+          sentOverTime: this.#sentOverTime.of(number),
+          ...present(this.#times[number]),
+          capture: captureResultOf(machine.guests.find((one) => one.name === name)?.replayed),
+        }),
+      ),
       laws: cutOff ? [] : this.#laws(transmit, receive),
     };
   }
@@ -189,7 +188,8 @@ export class SessionRun {
       demandOf: (guest, kernel, target) => this.#due.demandOf(this.#emulated(guest), kernel, target),
       onChange: (atNs, context, _detail, change) => {
         const number = this.#numberOf[context];
-        if (number !== undefined) this.#due.changed(number, fluidChange(change), atNs);
+        if (number !== undefined && change.guest !== undefined)
+          this.#due.changed(number, fluidChange(change), atNs);
       },
       wireTap: this.#wireTap(),
       instruments: this.#instruments(),
@@ -228,6 +228,7 @@ export class SessionRun {
         parts.left(index, createdNs, endNs);
         this.#transmitLatency.record(endNs - createdNs);
       },
+      rateChanged: (rateBps) => this.#due.rateChanged(rateBps, this.#measured.kernel.nowNs),
     };
   }
 
@@ -254,7 +255,19 @@ export class SessionRun {
         this.#transmitMeter?.fetched(context);
         partsOf(context)?.fetched(first, count, nowNs);
       },
+      paused: (trafficClass, nowNs) => {
+        for (const number of this.#ofClass(trafficClass)) this.#due.paused(number, nowNs);
+      },
+      resumed: (trafficClass, nowNs) => {
+        for (const number of this.#ofClass(trafficClass)) this.#due.resumed(number, nowNs);
+      },
     };
+  }
+
+  /** Numbers of the guests of a traffic class: a guest that names none is of class 0. */
+  #ofClass(trafficClass: number): number[] {
+    const specs = this.#specs;
+    return [...specs.keys()].filter((number) => (specs[number]?.spec.trafficClass ?? 0) === trafficClass);
   }
 
   #shares(endNs: number): WireShare[] {
@@ -272,37 +285,6 @@ export class SessionRun {
     const verdict = this.#meter('transmit').postedVerdict();
     const real = { posted, held: posted - reported };
     return checkLaws(machine, transmit, receive, verdict, [], machine.partner.framesFromNic, real);
-  }
-
-  #guest(name: string, number: number, counts: RunCounts, share: WireShare, durationNs: number): GuestResult {
-    const times = present(this.#times[number]);
-    const traffic = this.#traffic(name, counts);
-    return {
-      name,
-      context: present(this.#contextOf[number]) as GuestResult['context'],
-      weight: present(this.#specs[number]).spec.weight,
-      framesOffered: traffic.framesOffered,
-      framesTransmitted: traffic.framesTransmitted,
-      bytesTransmitted: traffic.bytesTransmitted,
-      bytesTransmittedOverTime: this.#sentOverTime.of(number),
-      framesReceived: traffic.framesReceived,
-      bytesReceived: traffic.bytesReceived,
-      transmitGoodputBps: bpsOf(traffic.bytesTransmitted, durationNs),
-      receiveGoodputBps: bpsOf(traffic.bytesReceived, durationNs),
-      firstTransmittedNs: this.#transmitted.firstNs(number),
-      lastTransmittedNs: this.#transmitted.lastNs(number),
-      firstReceivedNs: this.#received.firstNs(number),
-      lastReceivedNs: this.#received.lastNs(number),
-      latencyNs: times.latency.summary(),
-      latencyPartsNs: times.parts.summary(),
-      wireBytesSent: share.sentBytes,
-      wireBytesDue: share.dueBytes,
-      fairShareGot: gotOfDue(share),
-      cpuNs: Math.round(traffic.cpuNs),
-      drops: nonZero(traffic.drops),
-      capture: captureResultOf(this.#measured.machine.guests.find((one) => one.name === name)?.replayed),
-      requests: traffic.requests,
-    };
   }
 
   /** What a guest has been counted, over all the contexts that it has had. */

@@ -28,9 +28,36 @@ export function disciplineOf(scenario: Scenario, discipline: string | Discipline
     ...(scenario.quantumBytes === undefined ? {} : { quantumBytes: scenario.quantumBytes }),
     tenants: tenantsOf(scenario.tenants ?? []),
   };
-  if (typeof discipline !== 'string') return () => discipline(options);
+  if (typeof discipline !== 'string') {
+    requireThatItFollows(scenario, discipline, options);
+    return () => discipline(options);
+  }
   checkShares(scenario, discipline);
   return () => makeDiscipline(discipline, options);
+}
+
+/**
+ * A discipline of the user's own that asks for the rate of its link would go on with it where the rate changes.
+ * @throws ScenarioError that names the change
+ */
+function requireThatItFollows(scenario: Scenario, make: DisciplineMaker, options: DisciplineOptions): void {
+  const changes = scenario.changes ?? [];
+  const at = changes.findIndex(({ rateBps }) => rateBps !== undefined);
+  if (at < 0) return;
+  let asks = false;
+  const { linkBps, ...others } = options;
+  const watched = Object.defineProperty({ ...others }, 'linkBps', {
+    enumerable: true,
+    get() {
+      asks = true;
+      return linkBps;
+    },
+  });
+  const made = make(watched);
+  if (!asks || made.linkRateChanged !== undefined) return;
+  throw new ScenarioError(
+    `changes[${at}].rateBps is ${changes[at]?.rateBps}, expected none: ${made.name} is made with linkBps and has no linkRateChanged`,
+  );
 }
 
 /** A guest's `weight` and `share` as the one share that they are on the card. @throws ScenarioError */
@@ -49,11 +76,13 @@ function tenantsOf(specs: readonly TenantSpec[]): Record<number, Tenant> {
     const above = tenantNumber(specs, parent, `tenants[${number}].parent`);
     tenants[number] = { share: withoutUndefined(share), ...(above === undefined ? {} : { parent: above }) };
   }
-  for (const [number, { name }] of specs.entries()) {
+  for (const [number, { name, parent }] of specs.entries()) {
     try {
       tenantPath(tenants, number);
     } catch {
-      throw new ScenarioError(`tenants[${number}].parent: "${name}" is among its own parents`);
+      throw new ScenarioError(
+        `tenants[${number}].parent is "${parent}", expected no tenant that is below "${name}": a tenant is not among its own parents`,
+      );
     }
   }
   return tenants;
@@ -168,13 +197,22 @@ function requireLeaf(
   );
 }
 
+/** The lowest rate that the wire has, and what says so. */
+function leastRate({ nic, changes = [] }: Scenario): { readonly field: string; readonly rateBps: number } {
+  let least = { field: 'nic.rateBps', rateBps: nic?.rateBps ?? DEFAULT_NIC.rateBps };
+  for (const [index, { rateBps }] of changes.entries())
+    if (rateBps !== undefined && rateBps < least.rateBps)
+      least = { field: `changes[${index}].rateBps`, rateBps };
+  return least;
+}
+
 /** Minimums of one level are promised of the same wire. */
 function requireMinimumsThatFit(
   scenario: Scenario,
   levels: readonly ReadonlySet<string>[],
   depths: readonly number[],
 ): void {
-  const rateBps = scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps;
+  const least = leastRate(scenario);
   for (const [index, read] of levels.entries()) {
     if (!read.has('minimumBps')) continue;
     const ofTenants = index < levels.length - 1;
@@ -187,12 +225,12 @@ function requireMinimumsThatFit(
           minimumBps: count * (share?.minimumBps ?? 0),
         }));
     const sum = minimums.reduce((total, { minimumBps }) => total + minimumBps, 0);
-    if (sum <= rateBps) continue;
+    if (sum <= least.rateBps) continue;
     const said = minimums.filter(({ minimumBps }) => minimumBps > 0);
     const listed = said.slice(0, 4).map(({ name, minimumBps }) => `${minimumBps} for ${name}`);
     if (said.length > listed.length) listed.push('...');
     throw new ScenarioError(
-      `minimumBps of the ${ofTenants ? 'tenants' : 'guests'} come to ${sum} (${listed.join(', ')}), expected at most nic.rateBps = ${rateBps}`,
+      `minimumBps of the ${ofTenants ? 'tenants' : 'guests'} come to ${sum} (${listed.join(', ')}), expected at most ${least.field} = ${least.rateBps}`,
     );
   }
 }

@@ -22,8 +22,9 @@ const NOTHING_DUE = 1;
 
 /**
  * What each guest of a machine sends on the wire, against what it is due: the service of a fluid link of the wire's
- * rate (`fluidLinkOf`) that gets the same frames at the same instants, with a queue as long as the guest's ring. It
- * depends on what guests offer and on their shares, and on no approach or discipline.
+ * rate, as it is at each instant (`fluidLinkOf`), that gets the same frames at the same instants, with a queue as long as
+ * the guest's ring. It depends on what guests offer, on their shares and on when the far end pauses their traffic classes,
+ * and on no approach or discipline.
  */
 export class FairShares {
   readonly #holders: readonly ShareHolder[];
@@ -95,9 +96,23 @@ export class FairShares {
     this.#fluid.withdraw(guest, nowNs);
   }
 
+  /** A guest may send nothing until `resumed`: flow control has paused its traffic class. */
+  paused(guest: number, nowNs: number): void {
+    this.#fluid.pause(guest, nowNs);
+  }
+
+  resumed(guest: number, nowNs: number): void {
+    this.#fluid.resume(guest, nowNs);
+  }
+
   /** A guest has another share from now on. */
   changed(guest: number, change: Partial<FluidShare>, nowNs: number): void {
     this.#fluid.change(guest, change, nowNs);
+  }
+
+  /** The wire has another rate from now on, bits per second. */
+  rateChanged(rateBps: number, nowNs: number): void {
+    this.#fluid.changeRate(rateBps, nowNs);
   }
 
   /** The window begins. */

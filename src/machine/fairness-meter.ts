@@ -42,6 +42,7 @@ export class FairnessMeter implements Discipline {
   readonly arrived?: (context: ContextId, bytes: number, nowNs: number) => void;
   readonly starve?: (context: ContextId, bytes: number, nowNs: number) => void;
   readonly pause?: (context: ContextId, nowNs: number) => void;
+  readonly linkRateChanged?: (linkBps: number, nowNs: number) => void;
   readonly #joined = new Set<ContextId>();
   /** What was found of pairs with a weight that has changed since. */
   #settled: Settled = NOTHING_SETTLED;
@@ -51,6 +52,8 @@ export class FairnessMeter implements Discipline {
     this.name = inner.name;
     if (inner.nextEligibleNs !== undefined)
       this.nextEligibleNs = (nowNs) => inner.nextEligibleNs?.(nowNs) ?? Infinity;
+    if (inner.linkRateChanged !== undefined)
+      this.linkRateChanged = (linkBps, nowNs) => inner.linkRateChanged?.(linkBps, nowNs);
     if (inner.arrived !== undefined) {
       this.arrived = (context, bytes, nowNs) => inner.arrived?.(context, bytes, nowNs);
     }

@@ -25,6 +25,7 @@ interface Node {
   readonly children: number[];
   /** Bytes that wait; 0 for a tenant. */
   backlog: number;
+  isPaused: boolean;
   served: number;
   /** What it may have at most and what it has now, bytes per ns. */
   cap: number;
@@ -48,7 +49,7 @@ export class FluidHierarchy implements FluidLink {
   /** Queues first, then tenants, then the link. */
   readonly #nodes: Node[];
   readonly #members: number;
-  readonly #bytesPerNs: number;
+  #bytesPerNs: number;
   #nowNs = 0;
   #isStale = true;
 
@@ -59,6 +60,7 @@ export class FluidHierarchy implements FluidLink {
       share,
       children: [],
       backlog: 0,
+      isPaused: false,
       served: 0,
       cap: 0,
       rate: 0,
@@ -94,10 +96,24 @@ export class FluidHierarchy implements FluidLink {
     this.#isStale = true;
   }
 
+  pause(member: number, nowNs: number): void {
+    this.#setPaused(member, true, nowNs);
+  }
+
+  resume(member: number, nowNs: number): void {
+    this.#setPaused(member, false, nowNs);
+  }
+
   change(member: number, change: Partial<FluidShare>, nowNs: number): void {
     this.advance(nowNs);
     const node = this.#at(member);
     node.share = { ...node.share, ...change };
+    this.#isStale = true;
+  }
+
+  changeRate(linkBps: number, nowNs: number): void {
+    this.advance(nowNs);
+    this.#bytesPerNs = linkBps / 8e9;
     this.#isStale = true;
   }
 
@@ -146,6 +162,12 @@ export class FluidHierarchy implements FluidLink {
       );
   }
 
+  #setPaused(member: number, isPaused: boolean, nowNs: number): void {
+    this.advance(nowNs);
+    this.#at(member).isPaused = isPaused;
+    this.#isStale = true;
+  }
+
   #at(number: number): Node {
     return present(this.#nodes[number]);
   }
@@ -157,13 +179,13 @@ export class FluidHierarchy implements FluidLink {
     this.#isStale = false;
   }
 
-  /** From the queues up: what each could have at most. Nothing for one that has no work. */
+  /** From the queues up: what each could have at most. Nothing for one that has no work, or may not do it. */
   #bound(number: number): number {
     const node = this.#at(number);
     const own = (node.share.limitBps ?? Number.POSITIVE_INFINITY) / 8e9;
     const wanted =
       number < this.#members
-        ? node.backlog > 0
+        ? node.backlog > 0 && !node.isPaused
           ? Number.POSITIVE_INFINITY
           : 0
         : node.children.reduce((sum, child) => sum + this.#bound(child), 0);

@@ -24,8 +24,13 @@ export interface FluidLink {
   wants(member: number, nowNs: number): void;
   /** What waits is withdrawn, and the queue wants nothing until it is told of again. */
   withdraw(member: number, nowNs: number): void;
+  /** The queue is not served until `resume`: what waits in it stays, others share what it leaves. */
+  pause(member: number, nowNs: number): void;
+  resume(member: number, nowNs: number): void;
   /** The queue has another share from now on; what waits in it stays. */
   change(member: number, change: Partial<FluidShare>, nowNs: number): void;
+  /** The link has another rate from now on, bits per second. */
+  changeRate(linkBps: number, nowNs: number): void;
   wantsAll(member: number): boolean;
   /** Serves up to a moment, ns; nothing happens when it has passed. */
   advance(toNs: number): void;

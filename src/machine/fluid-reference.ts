@@ -15,7 +15,7 @@ const NOTHING = 1e-7;
  */
 export class FluidReference implements FluidLink {
   readonly #weights: number[];
-  readonly #bytesPerNs: number;
+  #bytesPerNs: number;
   /** Bytes per unit of weight that a queue has been served which was backlogged all the time. */
   #level = 0;
   #nowNs = 0;
@@ -26,6 +26,9 @@ export class FluidReference implements FluidLink {
   /** Level up to which its service is in `#served`. */
   readonly #settled: Float64Array;
   readonly #served: Float64Array;
+  /** A paused queue is not active; what waits in it, bytes. */
+  readonly #paused: Uint8Array;
+  readonly #kept: Float64Array;
   readonly #heap = new LevelHeap();
 
   /**
@@ -39,11 +42,18 @@ export class FluidReference implements FluidLink {
     this.#empty = new Float64Array(weights.length);
     this.#settled = new Float64Array(weights.length);
     this.#served = new Float64Array(weights.length);
+    this.#paused = new Uint8Array(weights.length);
+    this.#kept = new Float64Array(weights.length);
   }
 
   arrived(member: number, bytes: number, nowNs: number, queueBytes = Number.POSITIVE_INFINITY): void {
     if (this.wantsAll(member)) return;
     this.advance(nowNs);
+    if (this.#paused[member] === 1) {
+      const kept = present(this.#kept[member]);
+      if (kept === 0 || kept + bytes <= queueBytes) this.#kept[member] = kept + bytes;
+      return;
+    }
     const weight = present(this.#weights[member]);
     if (this.#active[member] === 0) {
       this.#begin(member, this.#level + bytes / weight);
@@ -58,13 +68,34 @@ export class FluidReference implements FluidLink {
   wants(member: number, nowNs: number): void {
     if (this.wantsAll(member)) return;
     this.advance(nowNs);
-    if (this.#active[member] === 0) this.#begin(member, Number.POSITIVE_INFINITY);
+    if (this.#paused[member] === 1) this.#kept[member] = Number.POSITIVE_INFINITY;
+    else if (this.#active[member] === 0) this.#begin(member, Number.POSITIVE_INFINITY);
     else this.#empty[member] = Number.POSITIVE_INFINITY;
   }
 
   withdraw(member: number, nowNs: number): void {
     this.advance(nowNs);
     if (this.#active[member] === 1) this.#end(member);
+    this.#kept[member] = 0;
+  }
+
+  pause(member: number, nowNs: number): void {
+    if (this.#paused[member] === 1) return;
+    this.advance(nowNs);
+    this.#paused[member] = 1;
+    if (this.#active[member] === 0) return;
+    const left = present(this.#empty[member]) - this.#level;
+    this.#kept[member] = left * present(this.#weights[member]);
+    this.#end(member);
+  }
+
+  resume(member: number, nowNs: number): void {
+    if (this.#paused[member] === 0) return;
+    this.advance(nowNs);
+    this.#paused[member] = 0;
+    const kept = present(this.#kept[member]);
+    this.#kept[member] = 0;
+    if (kept > 0) this.#begin(member, this.#level + kept / present(this.#weights[member]));
   }
 
   change(member: number, { weight }: Partial<FluidShare>, nowNs: number): void {
@@ -82,8 +113,15 @@ export class FluidReference implements FluidLink {
     this.#heap.push(empty, member);
   }
 
+  changeRate(linkBps: number, nowNs: number): void {
+    this.advance(nowNs);
+    this.#bytesPerNs = linkBps / 8e9;
+  }
+
   wantsAll(member: number): boolean {
-    return this.#active[member] === 1 && this.#empty[member] === Number.POSITIVE_INFINITY;
+    const empty = this.#paused[member] === 1 ? this.#kept[member] : this.#empty[member];
+    const hasFrames = this.#paused[member] === 1 || this.#active[member] === 1;
+    return hasFrames && empty === Number.POSITIVE_INFINITY;
   }
 
   advance(toNs: number): void {
@@ -116,6 +154,8 @@ export class FluidReference implements FluidLink {
     let weight = 0;
     for (const [member, one] of this.#weights.entries()) {
       if (this.#active[member] === 0) continue;
+      if (this.#paused[member] === 1)
+        throw new InvariantViolation(`queue ${member} of the fluid link is paused and active`);
       weight += one;
       if (present(this.#empty[member]) < this.#level - NOTHING)
         throw new InvariantViolation(`queue ${member} of the fluid link is empty and active`);

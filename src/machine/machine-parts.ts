@@ -41,6 +41,11 @@ export function cardFor(scenario: Scenario, guests: number): NicParameters {
   };
 }
 
+/** Rates that the wire gets while the run goes on. */
+export function changedRates({ changes = [] }: Scenario): number[] {
+  return changes.flatMap(({ rateBps }) => (rateBps === undefined ? [] : [rateBps]));
+}
+
 /** The cable, with the tap in front of it that was asked for. */
 export function wireTo(partner: LinkPartner, tap: WirePort | undefined): WirePort {
   if (tap === undefined) return partner;
@@ -52,6 +57,10 @@ export function wireTo(partner: LinkPartner, tap: WirePort | undefined): WirePor
     controlSent(bytes, offset, length, startNs, endNs) {
       tap.controlSent?.(bytes, offset, length, startNs, endNs);
       partner.controlSent(bytes, offset, length);
+    },
+    rateChanged(rateBps) {
+      tap.rateChanged?.(rateBps);
+      partner.rateChanged(rateBps);
     },
   };
 }

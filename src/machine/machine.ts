@@ -1,63 +1,27 @@
 import { DEFAULT_LINK, LinkPartner } from '../../guests/link-partner.js';
-import { type DemandObserver, NicDriver, type ReceiveHandler } from '../../guests/nic-driver.js';
-import { type RequestClient, RequestServer, type TrafficSource } from '../../guests/traffic/index.js';
+import { NicDriver } from '../../guests/nic-driver.js';
 import { Balloon } from '../../host/balloon/balloon.js';
 import { DEFAULT_HOST, Host } from '../../host/host.js';
 import type { Domain } from '../../host/hypervisor/domain.js';
-import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { WirePort } from '../../nic/host-port.js';
 import { validateNicParameters } from '../../nic/parameters.js';
 import { MANAGEMENT } from '../../nic/registers.js';
-import type { Discipline, Share } from '../../scheduler/discipline.js';
-import { InvariantViolation } from '../../scheduler/errors.js';
+import type { Discipline } from '../../scheduler/discipline.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
-import {
-  balloonSchema,
-  type GuestSpec,
-  type Scenario,
-  type SentTraffic,
-  type TrafficSpec,
-} from '../scenario/schema.js';
+import { balloonSchema, type GuestSpec } from '../scenario/schema.js';
 import { type ChangeListener, scheduleChanges } from './changes.js';
 import { shareOf } from './entitlements.js';
 import { schedulePauses } from './flow-control.js';
-import { cardFor, memoryBytesFor, type NamedSpec, wireTo } from './machine-parts.js';
+import type { AttachedGuest, GuestRun } from './guest-run.js';
+import { cardFor, changedRates, memoryBytesFor, type NamedSpec, wireTo } from './machine-parts.js';
+import { MachineTraffic, type TrafficAssembly } from './machine-traffic.js';
 import { portOptions } from './port-options.js';
-import { type BuiltTraffic, buildTraffic, type CaptureStore, type ReplayedCapture } from './traffic.js';
 import { withoutUndefined } from './without-undefined.js';
 
-/** A guest as it runs. */
-export interface GuestRun {
-  readonly name: string;
-  readonly spec: GuestSpec;
-  readonly mac: number;
-  /** Its share when the run began. */
-  readonly share: Share;
-  readonly domain: Domain;
-  readonly port: GuestPort;
-  readonly driver: NicDriver;
-  readonly client: RequestClient | undefined;
-  /** The capture that it replays, if it does. */
-  readonly replayed: ReplayedCapture | undefined;
-}
-
-/** A guest that is a real virtual machine: a domain and an address; its driver is its own. */
-export interface AttachedGuest {
-  readonly name: string;
-  readonly spec: GuestSpec;
-  readonly mac: number;
-  readonly share: Share;
-  readonly domain: Domain;
-}
-
-/** What a machine is built from besides its scenario. */
-export interface MachineAssembly {
-  readonly scenario: Scenario;
-  readonly directory: string;
-  readonly captures: CaptureStore;
-  readonly seed: number;
+/** What a machine is built from. */
+export interface MachineAssembly extends TrafficAssembly {
   readonly protection: ProtectionPlan;
   readonly transmitDiscipline: Discipline;
   readonly receiveDiscipline: Discipline;
@@ -66,15 +30,12 @@ export interface MachineAssembly {
   readonly instruments?: ConstructorParameters<typeof Host>[0]['instruments'];
   /** Told of each change of the scenario as it takes effect. */
   readonly onChange?: ChangeListener;
-  /** Makes what is told of the frames that a guest wants to send. `target` is the station that they are for. */
-  readonly demandOf?: (guest: number, kernel: EventKernel, target: number) => DemandObserver;
   /** Gives a guest with `attached` its RAM. Without it such a guest is refused. */
   readonly attachRam?: (host: Host, domain: Domain, spec: GuestSpec, index: number) => void;
 }
 
-/** Locally administered addresses: guests from 02:00:00:00:00:01, far ends from 02:00:00:01:00:01. */
+/** Guests have locally administered addresses from 02:00:00:00:00:01. */
 export const GUEST_MAC = 0x020000000001;
-const FAR_END_MAC = 0x020000010001;
 
 /** A whole machine with its guests and the far end of its cable, ready to run. */
 export class Machine {
@@ -85,12 +46,7 @@ export class Machine {
   readonly attached: readonly AttachedGuest[];
   /** Takes memory back, if the scenario asks for it. */
   readonly balloon: Balloon | undefined;
-  /** What guests will send, by the number of the change. */
-  readonly #changedSources = new Map<
-    number,
-    { readonly guest: GuestRun; readonly source: TrafficSource | undefined }
-  >();
-  readonly #hasChangedTraffic = new Set<GuestRun>();
+  readonly #traffic: MachineTraffic;
 
   /** @throws ScenarioError, RangeError, TrafficError: the scenario asks for what cannot be. */
   constructor(assembly: MachineAssembly) {
@@ -106,6 +62,7 @@ export class Machine {
       ...DEFAULT_LINK,
       ...link,
       rateBps: card.rateBps,
+      mostRateBps: Math.max(card.rateBps, ...changedRates(scenario)),
       pfcClasses: card.pfcClasses,
     });
     this.host = new Host({
@@ -129,7 +86,7 @@ export class Machine {
     this.guests = domains
       .filter(({ spec }) => spec.attached !== true)
       .map((guest) => this.#createGuest(guest));
-    this.#connectTraffic(assembly);
+    this.#traffic = new MachineTraffic(this, assembly);
     this.balloon = this.#createBalloon(assembly);
     scheduleChanges(this, scenario.changes ?? [], assembly.onChange);
     schedulePauses(this, scenario);
@@ -139,12 +96,12 @@ export class Machine {
 
   /** The traffic of the change of this number takes the place of what its guest sends. */
   changeTraffic(change: number): void {
-    const changed = this.#changedSources.get(change);
-    if (changed === undefined) throw new InvariantViolation(`change ${change} is none of traffic`);
-    const { guest, source } = changed;
-    this.#hasChangedTraffic.add(guest);
-    guest.driver.detachAll();
-    if (source !== undefined) guest.driver.attach(source);
+    this.#traffic.change(change);
+  }
+
+  /** The wire has another rate from now on; the far end follows the card. */
+  changeRate(rateBps: number): void {
+    this.host.nic.changeRate(rateBps);
   }
 
   /** Runs to a moment of virtual time, ns. */
@@ -165,13 +122,14 @@ export class Machine {
   }
 
   #createBalloon({ scenario, seed }: MachineAssembly): Balloon | undefined {
-    const asked = (scenario.changes ?? []).reduce((sum, { balloon = 0 }) => sum + balloon, 0);
-    if (scenario.balloon === undefined && asked === 0) return undefined;
+    const isAsked = scenario.changes?.some(({ balloon }) => balloon !== undefined) === true;
+    if (scenario.balloon === undefined && !isAsked) return undefined;
     const guests = this.guests.map(({ domain, driver }) => ({
       domain,
       bufferPages: () => driver.bufferPages,
     }));
-    const parameters = scenario.balloon ?? { ...balloonSchema.parse({ pages: asked }), isPeriodic: false };
+    // One that only changes ask for pages of has no number of them to reach.
+    const parameters = scenario.balloon ?? { ...balloonSchema.parse({ pages: 1 }), isPeriodic: false };
     return new Balloon(this.host, this.host.protection, guests, { ...parameters, seed });
   }
 
@@ -201,145 +159,13 @@ export class Machine {
       refillBatch: Math.min(16, spec.receiveSlots),
     });
     this.partner.addStation(mac, spec.trafficClass);
-    return { name, spec, mac, share, domain, port, driver, client: undefined, replayed: undefined };
-  }
-
-  #connectTraffic(assembly: MachineAssembly): void {
-    const handlers = new Map<GuestRun, ReceiveHandler[]>();
-    const build = (
-      spec: TrafficSpec,
-      name: string,
-      id: number,
-      source: number,
-      destination: number,
-      draw = id,
-    ): BuiltTraffic =>
-      buildTraffic(spec, {
-        kernel: this.kernel,
-        name,
-        id,
-        stations: { source, destination },
-        // Each source has a seed of its own, so that a guest more or less does not change the others' traffic.
-        seed: (assembly.seed ^ Math.imul(draw + 1, 0x9e3779b1)) >>> 0,
-        captures: assembly.captures,
-        directory: assembly.directory,
-        linkBps: this.host.nic.parameters.rateBps,
-      });
-    // One server per guest, however many clients it has: each request is answered by what its client expects.
-    const servers = new Map<GuestRun, RequestServer>();
-    const serverOf = (guest: GuestRun): RequestServer => {
-      const known = servers.get(guest);
-      if (known !== undefined) return known;
-      const server = new RequestServer(`${guest.name}.server`);
-      servers.set(guest, server);
-      listen(guest, (bytes, offset, length) => server.onReceive(bytes, offset, length));
-      return server;
-    };
-    const listen = (guest: GuestRun, handler: ReceiveHandler) => {
-      handlers.set(guest, [...(handlers.get(guest) ?? []), handler]);
-    };
-    for (const [index, guest] of this.guests.entries()) {
-      const farEnd = FAR_END_MAC + index;
-      const target = this.#targetOf(guest, guest.spec.traffic);
-      const destination = target?.mac ?? farEnd;
-      const demand = assembly.demandOf?.(index, this.kernel, destination);
-      if (demand !== undefined) guest.driver.observeDemand(demand);
-      const built = build(guest.spec.traffic, guest.name, index, guest.mac, destination);
-      const { transmit, receive, responder, peer } = built;
-      if (built.replayed !== undefined)
-        (guest as { replayed: ReplayedCapture | undefined }).replayed = built.replayed;
-      if (built.client !== undefined) (guest as { client: RequestClient | undefined }).client = built.client;
-      if (responder !== undefined)
-        listen(guest, (bytes, offset, length) => responder.onReceive(bytes, offset, length));
-      if (peer !== undefined) {
-        if (target === undefined)
-          this.partner.addResponder(farEnd, (bytes, offset, length) => peer.onReceive(bytes, offset, length));
-        else if ('driver' in target) serverOf(target).add(index, peer);
-      }
-      if (transmit !== undefined)
-        this.#startAt(built.startNs, () => {
-          if (!this.#hasChangedTraffic.has(guest)) guest.driver.attach(transmit);
-        });
-      for (const [number, changed] of this.#changesOf(assembly.scenario, guest)) {
-        if (this.#targetOf(guest, changed)?.mac !== target?.mac)
-          throw new ScenarioError(
-            `changes[${number}].traffic.to: expected ${target?.name ?? 'none'}: what ${guest.name} sends stays for the same station`,
-          );
-        const name = `${guest.name}.changes${number}`;
-        const draw = CHANGE_IDS + number;
-        const next = build({ ...changed, ...AT_ONCE }, name, index, guest.mac, destination, draw);
-        this.#changedSources.set(number, { guest, source: next.transmit });
-      }
-      if (receive !== undefined) this.partner.attach(receive, guest.spec.trafficClass);
-      const inbound = guest.spec.receive;
-      if (inbound === undefined) continue;
-      requireInbound(guest.name, inbound);
-      const inboundId = index + INBOUND_IDS;
-      const { transmit: source, startNs } = build(
-        inbound,
-        `${guest.name}.inbound`,
-        inboundId,
-        farEnd,
-        guest.mac,
-      );
-      if (source !== undefined)
-        this.#startAt(startNs, () => this.partner.attach(source, guest.spec.trafficClass));
-    }
-    for (const [guest, list] of handlers) guest.driver.onReceive(firstAnswer(list));
-  }
-
-  /** Changes of a guest's traffic, with their numbers. @throws ScenarioError */
-  #changesOf({ changes = [] }: Scenario, { name, spec }: GuestRun): [number, SentTraffic][] {
-    const found: [number, SentTraffic][] = [];
-    for (const [number, { guest, traffic }] of changes.entries()) {
-      if (traffic === undefined || guest !== name) continue;
-      const { kind } = spec.traffic;
-      if (kind === 'replay' || kind === 'request')
-        throw new ScenarioError(
-          `changes[${number}].traffic: what ${name} sends is of kind "${kind}", expected one that only sends`,
-        );
-      if (traffic.kind !== 'none' && traffic.startNs !== undefined)
-        throw new ScenarioError(
-          `changes[${number}].traffic.startNs is ${traffic.startNs}, expected none: it begins with the change`,
-        );
-      found.push([number, traffic]);
-    }
-    return found;
-  }
-
-  /** Attaches a source now, or later if it cannot wait by itself. */
-  #startAt(startNs: number | undefined, attach: () => void): void {
-    if (startNs === undefined || startNs === 0) attach();
-    else this.kernel.scheduleAt(startNs, this.kernel.register('machine.start', attach));
-  }
-
-  /** Whom the traffic is for; a real guest takes what comes, and answers no requests of ours. */
-  #targetOf(guest: GuestRun, spec: TrafficSpec): GuestRun | AttachedGuest | undefined {
-    if (!('to' in spec) || spec.to === undefined) return undefined;
-    const target = this.guests.find((candidate) => candidate.name === spec.to);
-    if (target === undefined) {
-      const real = this.attached.find((candidate) => candidate.name === spec.to);
-      if (real !== undefined && spec.kind !== 'request') return real;
-      const names = this.guests.map((candidate) => candidate.name).join(', ');
-      throw new ScenarioError(
-        `${guest.name}.traffic.to is "${spec.to}", expected the name of a guest: ${names}`,
-      );
-    }
-    return target;
+    const traffic = { client: undefined, server: undefined, replayed: undefined };
+    return { name, spec, mac, share, domain, port, driver, ...traffic };
   }
 }
 
-/** What a change brings begins with it. */
-const AT_ONCE = { startNs: 0 } as const;
-
-/** Sources that a change brings draw from seeds of their own, apart from those of all ids. */
-const CHANGE_IDS = 0x20000;
-
 /** Frames of 4 KB in a megabyte. */
 const FRAMES_PER_MEGABYTE = 256;
-
-/** Sources of what the far end sends have ids above those of guests and below those of responders. */
-export const INBOUND_IDS = 0x8000;
 
 /** Guests one by one, with their names. @throws ScenarioError when two have the same. */
 export function expandGuests(specs: readonly GuestSpec[]): NamedSpec[] {
@@ -356,29 +182,4 @@ export function expandGuests(specs: readonly GuestSpec[]): NamedSpec[] {
     names.add(name);
   }
   return expanded;
-}
-
-/** Refuses what the far end cannot send to a guest by itself. @throws ScenarioError */
-function requireInbound(name: string, inbound: TrafficSpec): void {
-  if (inbound.kind === 'request' || inbound.kind === 'replay') {
-    throw new ScenarioError(
-      `${name}.receive.kind is "${inbound.kind}", expected a kind that only sends (greedy, constant, poisson, on-off, pareto)`,
-    );
-  }
-  if ('to' in inbound && inbound.to !== undefined) {
-    throw new ScenarioError(
-      `${name}.receive.to is "${inbound.to}", expected none: what is received is for ${name}`,
-    );
-  }
-}
-
-/** Asks handlers in their order until one answers. */
-function firstAnswer(handlers: readonly ReceiveHandler[]): ReceiveHandler {
-  return (bytes, offset, length) => {
-    for (const handler of handlers) {
-      const answer = handler(bytes, offset, length);
-      if (answer !== undefined) return answer;
-    }
-    return undefined;
-  };
 }

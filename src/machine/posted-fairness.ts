@@ -4,8 +4,8 @@ import { MEASURED_CONTEXTS, PairGaps } from './pair-gaps.js';
 
 /** What is asked of the card whose grants are judged. */
 export interface PostedFrames {
-  /** Rate of the wire. */
-  readonly rateBps: number;
+  /** What the wire can carry between two instants, bytes. */
+  wireBytes(fromNs: number, toNs: number): number;
   /** What may be granted and not have left, bytes of the wire. */
   readonly fifoBytes: number;
   /** Whether a context has posted a frame that no grant has taken. */
@@ -62,7 +62,7 @@ const RAN_DRY = 2;
  *
  * Until its first descriptors have come, T ns later, it cannot be granted anything, so others may be ahead of it by what
  * the wire carries in that time and by what fits in the FIFO: C + r T bytes are added to the bound of the discipline,
- * over the smaller weight. This happens once per backlog; a context that runs out of descriptors later is not
+ * over the smaller weight; where the rate of the wire changes, r T is the most that it could carry in such a time. This happens once per backlog; a context that runs out of descriptors later is not
  * excused. Over a long window contexts with frames all the time must have the same per unit of weight, whatever bound
  * is stated.
  */
@@ -78,6 +78,8 @@ export class PostedFairness {
   /** UNKNOWN, ALWAYS or RAN_DRY. */
   readonly #frames = new Uint8Array(MEASURED_CONTEXTS);
   #prefetchNs = 0;
+  /** The most that the wire could carry in such a time, at its rates of then, bytes. */
+  #prefetchBytes = 0;
   #brokenBefore = 0;
 
   /** @param seen the contexts that take part, a list that may grow. */
@@ -111,7 +113,10 @@ export class PostedFairness {
   ready(context: ContextId, nowNs: number): void {
     if (context >= MEASURED_CONTEXTS) return;
     const sinceNs = present(this.#waitsSinceNs[context]);
-    if (sinceNs >= 0) this.#prefetchNs = Math.max(this.#prefetchNs, nowNs - sinceNs);
+    if (sinceNs >= 0) {
+      this.#prefetchNs = Math.max(this.#prefetchNs, nowNs - sinceNs);
+      this.#prefetchBytes = Math.max(this.#prefetchBytes, this.#card.wireBytes(sinceNs, nowNs));
+    }
     this.#waitsSinceNs[context] = -1;
     this.#gaps.begin(context);
   }
@@ -189,9 +194,8 @@ export class PostedFairness {
   }
 
   #addend(one: ContextId, other: ContextId): number {
-    const { fifoBytes, rateBps } = this.#card;
     const { weight } = this.#terms;
-    return (fifoBytes + (rateBps * this.#prefetchNs) / 8e9) / Math.min(weight(one), weight(other));
+    return (this.#card.fifoBytes + this.#prefetchBytes) / Math.min(weight(one), weight(other));
   }
 
   #longRun(): PostedVerdict['longRun'] {

@@ -44,7 +44,7 @@ function join(discipline: Discipline, context: ContextId, share: Share, what: st
   }
 }
 
-/** The field of a share that a change changes, with its new value; undefined for a change of memory. */
+/** The field of a share that a change changes, with its new value; undefined for a change of anything else. */
 function changedShare({
   weight,
   limitBps,

@@ -19,6 +19,8 @@ export function dropsOf(machine: Machine): Record<string, number> {
     if (count > 0) drops[`between-${reason}`] = count;
   }
   if (machine.partner.droppedFull > 0) drops['far-end-queue-full'] = machine.partner.droppedFull;
+  const { framesNotReflected } = machine.partner;
+  if (framesNotReflected > 0) drops['far-end-not-reflected'] = framesNotReflected;
   return drops;
 }
 

@@ -1,7 +1,9 @@
 import type { DropReason } from '../../nic/counters.js';
 import type { FairnessReport } from './fairness-meter.js';
-import type { GuestRun, Machine } from './machine.js';
+import type { GuestRun } from './guest-run.js';
+import type { Machine } from './machine.js';
 import type { PostedVerdict } from './posted-fairness.js';
+import { requestLaw } from './request-law.js';
 import type { LawResult } from './run-result.js';
 
 /** Frames of real guests, whose drivers are their own: handed to the card, and of those not reported as sent. */
@@ -22,6 +24,8 @@ export function checkLaws(
 ): LawResult[] {
   const { host } = machine;
   const laws = conservationLaws(machine, framesFromNic, real);
+  const requests = requestLaw(machine);
+  if (requests !== undefined) laws.push(requests);
   const law = lawsInto(laws);
   const { references } = host.pages;
   const pinsBalance = host.pages.pinsTaken - host.pages.pinsReleased;

@@ -7,23 +7,21 @@ import { present } from '../../scheduler/present.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { Scenario } from '../scenario/schema.js';
 import { captureResultOf } from './capture-result.js';
-import { bpsOf, gateFigures, servedFigures } from './counted-figures.js';
-import { cpuUsage } from './cpu-usage.js';
+import { guestFigures, windowFigures } from './counted-figures.js';
 import { type DisciplineMaker, disciplineOf } from './entitlements.js';
 import { FairShares, gotOfDue, type WireShare } from './fair-shares.js';
-import { FairnessMeter, jainIndex } from './fairness-meter.js';
+import { FairnessMeter } from './fairness-meter.js';
 import { Fingerprint, TRACE_EVENTS } from './fingerprint.js';
-import { flowControlFigures } from './flow-control.js';
 import { fluidChange, fluidLinkOf } from './fluid-due.js';
+import type { GuestRun } from './guest-run.js';
 import { LatencyRecorder } from './latency.js';
 import { LatencyPartsRecorder } from './latency-parts.js';
-import { expandGuests, GUEST_MAC, type GuestRun, Machine } from './machine.js';
+import { expandGuests, GUEST_MAC, Machine } from './machine.js';
 import { rehearseChanges } from './rehearse-changes.js';
 import { balloonResult } from './run-balloon.js';
-import { faultsOf, nonZero } from './run-books.js';
-import { countsBetween, countsOf, type GuestCounts, type RunCounts } from './run-counts.js';
+import { countsBetween, countsOf, type RunCounts } from './run-counts.js';
 import { checkLaws } from './run-laws.js';
-import type { GuestResult, RunResult } from './run-result.js';
+import type { RunResult } from './run-result.js';
 import { SentOverTime } from './sent-over-time.js';
 import { TimeSpan } from './time-span.js';
 import type { CaptureStore } from './traffic.js';
@@ -142,7 +140,8 @@ export class Run {
         instruments: this.#instruments(),
         onChange: (atNs, context, detail, change) => {
           this.#fingerprint.add(TRACE_EVENTS.changed, atNs, context, detail);
-          this.#fairShares.changed(present(this.#numberOf[context]), fluidChange(change), atNs);
+          if (change.guest !== undefined)
+            this.#fairShares.changed(present(this.#numberOf[context]), fluidChange(change), atNs);
         },
         demandOf: (guest, kernel, target) => this.#fairShares.demandOf(guest, kernel, target),
       });
@@ -152,11 +151,11 @@ export class Run {
     // domain posts for all guests to one context.
     const { nic, protection: built } = this.machine.host;
     if (scenario.nic?.switching !== true && built.intermediary === undefined) {
-      const { overheadBytes, rateBps, transmitFifoBytes } = nic.parameters;
+      const { overheadBytes, transmitFifoBytes } = nic.parameters;
       // The FIFO holds most bytes of the wire when its frames are the shortest.
       const fifoBytes = (transmitFifoBytes * (PADDED_FRAME_BYTES + overheadBytes)) / PADDED_FRAME_BYTES;
       this.#transmitMeter.judge({
-        rateBps,
+        wireBytes: (fromNs, toNs) => nic.line.capacityBytes(fromNs, toNs),
         fifoBytes,
         hasPosted: (context) => nic.hasPosted(context),
         isPaused: (context) => nic.isPaused(context),
@@ -218,14 +217,6 @@ export class Run {
     this.machine.kernel.end();
   }
 
-  #memory(): RunResult['memory'] {
-    return {
-      mostPinnedPages: this.#pinned.reduce((most, { pages }) => Math.max(most, pages), 0),
-      pinnedPages: this.#pinned,
-      balloon: balloonResult(this.machine.balloon),
-    };
-  }
-
   #conclude(): RunResult {
     const { machine } = this;
     const { host, guests } = machine;
@@ -233,37 +224,43 @@ export class Run {
     const now = countsOf(machine);
     const counts = this.#before === undefined ? now : countsBetween(this.#before.counts, now);
     const shares = this.#fairShares.shares(this.#endNs);
-    const got = shares.map(gotOfDue).filter((part) => !Number.isNaN(part));
     const transmit = this.#transmitMeter.report();
     const receive = this.#receiveMeter.report();
-    const faultLog = host.hypervisor.faultLog.slice(this.#before?.counts.faults ?? 0);
     const cpuLimited = guests
       .filter((guest, index) => this.#isCpuLimited(guest, atIndex(shares, index), counts.coreNs))
       .map(({ name }) => name);
+    const common = { durationNs, transmitted: this.#transmitted, received: this.#received };
     return {
-      protection: host.protection.name,
-      discipline: this.#transmitMeter.name,
-      fingerprint: this.#fingerprint.toString(),
-      seed,
-      durationNs,
-      ...(this.#warmUpNs === 0 ? {} : { warmUpNs: this.#warmUpNs }),
-      ...servedFigures(counts, durationNs),
-      latencyNs: { transmit: this.#transmitLatency.summary(), receive: this.#receiveLatency.summary() },
-      latencyCurves: { transmit: this.#transmitLatency.curve(), receive: this.#receiveLatency.curve() },
-      cpu: cpuUsage(host, counts.domainNs, durationNs),
-      fairness: { ...transmit, jainIndex: jainIndex(got) },
-      receiveFairness: receive,
-      hypercalls: counts.hypercalls,
-      pins: { taken: counts.pinsTaken, released: counts.pinsReleased, held: host.pages.pinnedPages },
-      memory: this.#memory(),
-      interrupts: { physical: counts.physicalInterrupts, virtual: counts.virtualInterrupts },
-      drops: nonZero(counts.drops),
-      faults: faultsOf(faultLog),
-      faultLog,
-      ...gateFigures(counts),
-      ...flowControlFigures(machine, counts.flowControl),
-      guests: guests.map((guest, index) =>
-        this.#guestResult(guest, atIndex(counts.guests, index), atIndex(shares, index)),
+      ...windowFigures({
+        machine,
+        discipline: this.#transmitMeter.name,
+        fingerprint: this.#fingerprint.toString(),
+        seed,
+        durationNs,
+        warmUpNs: this.#warmUpNs,
+        counts,
+        shares,
+        transmit,
+        receive,
+        transmitLatency: this.#transmitLatency,
+        receiveLatency: this.#receiveLatency,
+        pinnedPages: this.#pinned,
+        balloon: balloonResult(machine.balloon),
+        faultLog: host.hypervisor.faultLog.slice(this.#before?.counts.faults ?? 0),
+      }),
+      guests: guests.map(({ name, port: { context }, spec, replayed }, index) =>
+        guestFigures(common, {
+          name,
+          context,
+          weight: spec.weight,
+          number: context,
+          counts: atIndex(counts.guests, index),
+          share: atIndex(shares, index),
+          sentOverTime: this.#sentOverTime.of(context),
+          latency: this.#guestLatency[context],
+          parts: this.#guestParts[context],
+          capture: captureResultOf(replayed),
+        }),
       ),
       ...(cpuLimited.length === 0 ? {} : { cpuLimited }),
       laws: checkLaws(
@@ -306,40 +303,6 @@ export class Run {
     this.#pinned.push({ atNs: kernel.nowNs, pages: host.pages.pinnedPages });
   }
 
-  #guestResult(guest: GuestRun, counts: GuestCounts, share: WireShare): GuestResult {
-    const { context } = guest.port;
-    return {
-      name: guest.name,
-      context,
-      weight: guest.spec.weight,
-      framesOffered: counts.framesOffered,
-      framesTransmitted: counts.framesTransmitted,
-      bytesTransmitted: counts.bytesTransmitted,
-      bytesTransmittedOverTime: this.#sentOverTime.of(context),
-      framesReceived: counts.framesReceived,
-      bytesReceived: counts.bytesReceived,
-      transmitGoodputBps: this.#bps(counts.bytesTransmitted),
-      receiveGoodputBps: this.#bps(counts.bytesReceived),
-      firstTransmittedNs: this.#transmitted.firstNs(context),
-      lastTransmittedNs: this.#transmitted.lastNs(context),
-      firstReceivedNs: this.#received.firstNs(context),
-      lastReceivedNs: this.#received.lastNs(context),
-      latencyNs: this.#guestLatency[context]?.summary(),
-      latencyPartsNs: this.#guestParts[context]?.summary() ?? {
-        driver: undefined,
-        ring: undefined,
-        card: undefined,
-      },
-      wireBytesSent: share.sentBytes,
-      wireBytesDue: share.dueBytes,
-      fairShareGot: gotOfDue(share),
-      cpuNs: Math.round(counts.cpuNs),
-      drops: nonZero(counts.drops),
-      capture: captureResultOf(guest.replayed),
-      requests: counts.requests,
-    };
-  }
-
   /** Whether a guest is known to be below its due because its core had no time left and its ring ran dry. */
   #isCpuLimited({ domain, port }: GuestRun, share: WireShare, coreNs: readonly number[]): boolean {
     const ranDry = this.#transmitMeter.hadFramesAlways(port.context) === false;
@@ -347,10 +310,6 @@ export class Run {
     const { core } = present(this.machine.host.processor.accounts[domain.account]);
     const busyNs = present(coreNs[core]);
     return busyNs >= NEARLY_ALL * this.#settings.durationNs;
-  }
-
-  #bps(bytes: number): number {
-    return bpsOf(bytes, this.#settings.durationNs);
   }
 
   #wireTap(): WirePort {
@@ -374,6 +333,7 @@ export class Run {
         this.#fingerprint.add(TRACE_EVENTS.control, endNs, NO_CONTEXT, length);
         this.#fingerprint.addBytes(bytes, offset, length);
       },
+      rateChanged: (rateBps) => this.#fairShares.rateChanged(rateBps, this.machine.kernel.nowNs),
     };
   }
 
@@ -392,7 +352,19 @@ export class Run {
         this.#transmitMeter.fetched(context);
         this.#guestParts[context]?.fetched(first, count, nowNs);
       },
+      paused: (trafficClass, nowNs) => {
+        for (const number of this.#ofClass(trafficClass)) this.#fairShares.paused(number, nowNs);
+      },
+      resumed: (trafficClass, nowNs) => {
+        for (const number of this.#ofClass(trafficClass)) this.#fairShares.resumed(number, nowNs);
+      },
     };
+  }
+
+  /** Numbers of the guests of a traffic class: a guest that names none is of class 0. */
+  #ofClass(trafficClass: number): number[] {
+    const { guests } = this.machine;
+    return [...guests.keys()].filter((number) => (guests[number]?.spec.trafficClass ?? 0) === trafficClass);
   }
 
   /** What is rare enough for a stream goes into the fingerprint from there. */

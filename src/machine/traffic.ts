@@ -174,7 +174,7 @@ function timedSource(
 }
 
 /** Reads `02:00:00:00:00:01`. @throws ScenarioError */
-export function parseMac(name: string, text: string): number {
+function parseMac(name: string, text: string): number {
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/iu.test(text)) {
     throw new ScenarioError(`${name}: address is "${text}", expected six bytes as 02:00:00:00:00:01`);
   }

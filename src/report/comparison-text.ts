@@ -6,7 +6,12 @@ import { type Compared, compareRuns, guestOf, PRICE_METRICS, shownGuests } from 
 import { belowShareText } from './guest-rows.js';
 import { GUEST_METRIC } from './metrics/guest-metrics.js';
 import { fewNote, type Metric, metricText, metricTextTable } from './metrics/metric.js';
-import { BALLOON_METRICS, COST_METRICS, TRAFFIC_METRICS } from './metrics/run-metrics.js';
+import {
+  BALLOON_METRICS,
+  COST_METRICS,
+  FLOW_CONTROL_METRICS,
+  TRAFFIC_METRICS,
+} from './metrics/run-metrics.js';
 import { counts } from './number-text.js';
 import { type Column, plainTable } from './plain-table.js';
 import { headingLine, type RunHeading } from './run-heading.js';
@@ -19,7 +24,7 @@ const { cpuBusyFraction: _all, ...COST } = COST_METRICS;
 
 /**
  * Runs of one scenario side by side, a row per approach: what each costs and lets through, how long frames of each guest
- * took, then the details of both, what a balloon got if there was one, and what was lost.
+ * took, then the details of both, what a balloon got and what flow control did if there was either, and what was lost.
  * No line is longer than 100 columns while the reasons are few.
  */
 export function comparisonText(
@@ -29,6 +34,7 @@ export function comparisonText(
 ): string {
   const cores = present(runs[0]).cpu.cores;
   const asked = runs.filter(({ memory }) => memory.balloon !== undefined);
+  const paused = runs.filter(({ flowControl }) => flowControl !== undefined);
   return [
     headingLine(heading),
     '',
@@ -46,6 +52,9 @@ export function comparisonText(
             asked,
           ),
         ]),
+    ...(paused.length === 0
+      ? []
+      : [section('What priority flow control did', Object.values(FLOW_CONTROL_METRICS), paused)]),
     losses(runs),
     invariants(runs),
   ].join('\n');

@@ -16,7 +16,7 @@ const BEST_ROWS = 3;
 const PERCENTS = [1, 10, 50, 90, 99];
 
 /** Whether a guest sent less than it was due. */
-export function isBelowShare({ wireBytesSent, wireBytesDue }: GuestResult): boolean {
+function isBelowShare({ wireBytesSent, wireBytesDue }: GuestResult): boolean {
   const missing = wireBytesDue - wireBytesSent;
   if (wireBytesSent === 0 && wireBytesDue > MISSING_BYTES / 2) return true;
   return missing > wireBytesDue * MISSING_FRACTION && missing > MISSING_BYTES;

@@ -268,8 +268,9 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
       return;
     }
     // The card hears of a frame when its last bit is in; copies of a broadcast have passed the wire once.
-    const { rateBps } = this.#machine.host.nic.parameters;
-    const wireNs = Math.floor(((length + WIRE_OVERHEAD_BYTES) * 8e9) / rateBps);
+    const wireNs = Math.floor(
+      ((length + WIRE_OVERHEAD_BYTES) * 8e9) / this.#machine.partner.rateOfArrival(startNs),
+    );
     const firstBitNs = Math.max(0, startNs - wireNs);
     if (firstBitNs < this.#wireInBusyNs) return;
     this.#wireInBusyNs = startNs;

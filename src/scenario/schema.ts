@@ -63,10 +63,10 @@ const powerOfTwoSlots = z
 const ringSlots = powerOfTwoSlots.default(256).describe('Ring size, a power of two');
 
 /** Cards that a real guest can find in its machine. */
-export const GUEST_CARDS = ['virtio', 'cdna'] as const;
+const GUEST_CARDS = ['virtio', 'cdna'] as const;
 
 /** One guest, or `count` of them that are alike. */
-export const guestSchema = z
+const guestSchema = z
   .strictObject({
     name: printable(40).optional().describe('Its name in results and for `to`'),
     count: z
@@ -166,7 +166,7 @@ export const guestSchema = z
   });
 
 /** A tenant: a node of a hierarchy between the wire and the guests. */
-export const tenantSchema = z.strictObject({
+const tenantSchema = z.strictObject({
   name: printable(40).describe('For `share.tenant` of guests, and `parent` of other tenants'),
   parent: z.string().optional().describe('Tenant that it belongs to'),
   weight: weight.default(1).describe('Share, for disciplines with weights'),
@@ -188,7 +188,7 @@ const pcieSchema = z.strictObject({
 });
 
 /** The card, likewise. */
-export const nicSchema = z.strictObject({
+const nicSchema = z.strictObject({
   contexts: cardNumber('contexts'),
   rateBps: cardNumber('rateBps'),
   transmitFifoBytes: cardNumber('transmitFifoBytes'),
@@ -222,7 +222,7 @@ const costsSchema = z.strictObject(
 );
 
 /** The machine around it. */
-export const hostSchema = z.strictObject({
+const hostSchema = z.strictObject({
   memoryMegabytes: z.int().min(16).max(262_144).optional().describe('RAM of the machine'),
   cores: z.int().min(1).max(1024).optional().describe('Shared by hypervisor, driver domain and guests'),
   hertz: z.number().min(1e6).max(1e11).optional().describe('Clock of each core'),
@@ -251,7 +251,7 @@ export const balloonSchema = z.strictObject({
 });
 
 /** What IOMMUs are like, for the approaches that have one. */
-export const iommuSchema = z
+const iommuSchema = z
   .strictObject({
     vendor: z.enum(['vtd', 'amdvi']).optional().describe('Whose tables, registers, queue and log'),
     oneRequesterId: z
@@ -322,14 +322,16 @@ export const iommuSchema = z
   })
   .meta({ not: { required: ['vendor', 'cachingMode'], properties: { vendor: { const: 'amdvi' } } } });
 
-/** Fields of a change, of which each has one. */
-const CHANGED = ['weight', 'limitBps', 'priority', 'balloon', 'traffic'] as const;
+/** Fields of a change, of which each has one; the wire's rate is that of no guest. In a fingerprint a field goes by its place. */
+export const CHANGED = ['weight', 'limitBps', 'priority', 'balloon', 'traffic', 'rateBps'] as const;
 
-/** What changes while the run goes on: one field of one guest, at a time. */
-export const changeSchema = z
+const ofWire = (field: (typeof CHANGED)[number]) => field === 'rateBps';
+
+/** What changes while the run goes on, one thing at a time: a field of a guest, or the rate of the wire. */
+const changeSchema = z
   .strictObject({
     atNs: instantNs.describe('Virtual time from the start of the run, warm-up included'),
-    guest: z.string().min(1).describe('Name of the guest'),
+    guest: z.string().min(1).optional().describe('Name of the guest; none for the rate of the wire'),
     weight: weight.optional().describe('Its weight from then on'),
     limitBps: wireRateBps
       .nullable()
@@ -349,17 +351,31 @@ export const changeSchema = z
       .describe(
         'What it sends from then on, in place of what it sent; it begins at once, for the station of before',
       ),
+    rateBps: cardNumber('rateBps').describe(
+      'Rate of the wire, both ways, from then on; the frame that is on it ends at the rate at which it began',
+    ),
   })
-  .superRefine(({ atNs: _, guest: __, ...fields }, context) => {
-    const given = Object.entries(fields).filter(([, value]) => value !== undefined);
-    if (given.length === 1) return;
-    const message = `expected exactly one of ${CHANGED.join(', ')}, not ${given.length}`;
-    context.addIssue({ code: 'custom', message });
+  .superRefine((change, context) => {
+    const given = CHANGED.filter((field) => change[field] !== undefined);
+    const [field] = given;
+    if (given.length !== 1 || field === undefined) {
+      const message = `expected exactly one of ${CHANGED.join(', ')}, not ${given.length}`;
+      context.addIssue({ code: 'custom', message });
+    } else if (ofWire(field) !== (change.guest === undefined)) {
+      const message = ofWire(field)
+        ? 'expected none: the wire is that of all guests'
+        : 'expected the name of a guest';
+      context.addIssue({ code: 'custom', path: ['guest'], message });
+    }
   })
-  .meta({ oneOf: CHANGED.map((field) => ({ required: [field] })) });
+  .meta({
+    oneOf: CHANGED.map((field) =>
+      ofWire(field) ? { required: [field], not: { required: ['guest'] } } : { required: ['guest', field] },
+    ),
+  });
 
 /** A pause that the far end asks for. */
-export const pauseSchema = z.strictObject({
+const pauseSchema = z.strictObject({
   atNs: instantNs.describe('When the far end sends it, from the start of the run, warm-up included'),
   trafficClass: trafficClass.describe('The class that it is about, one of `nic.pfcClasses`'),
   quanta: z.int().min(0).max(MOST_QUANTA).describe('How long, in units of 512 bit times; 0 ends a pause'),
@@ -424,7 +440,7 @@ export const scenarioSchema = z
       .max(65_536)
       .optional()
       .describe(
-        'What changes while the run goes on: weight, limit, priority, memory or traffic of a guest; see below',
+        'What changes while the run goes on: weight, limit, priority, memory or traffic of a guest, or the rate of the wire; see below',
       ),
     protection: protectionName
       .optional()

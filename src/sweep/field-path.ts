@@ -42,7 +42,7 @@ export function withField<T>(scenario: T, path: FieldPath, value: unknown): T {
 }
 
 /** The field at `path`; undefined where there is none. */
-export function fieldAt(scenario: unknown, path: FieldPath): unknown {
+function fieldAt(scenario: unknown, path: FieldPath): unknown {
   let value = scenario;
   for (const step of path) {
     if (typeof value !== 'object' || value === null) return undefined;
@@ -52,7 +52,7 @@ export function fieldAt(scenario: unknown, path: FieldPath): unknown {
 }
 
 /** Every field that a study of `scenario` can vary, as `parseFieldPath` reads it. */
-export function knownPaths(scenario: ScenarioInput): string[] {
+function knownPaths(scenario: ScenarioInput): string[] {
   const paths: string[] = [];
   const visit = (path: FieldPath, text: string) => {
     const fields = fieldsAt(path, scenario);

@@ -12,7 +12,7 @@ export interface Difference {
 }
 
 /** Differences that are kept with their values; beyond them only the counts go on. */
-export const MAX_DIFFERENCES = 1000;
+const MAX_DIFFERENCES = 1000;
 
 /** A page of a list: start and length in 4 KB pages. */
 interface Page {

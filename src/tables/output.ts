@@ -24,7 +24,7 @@ export interface TablesOutput {
 const UNITS = ['KB', 'MB', 'GB', 'TB'];
 
 /** `4 KB` for 12 bits. */
-export function sizeText(pageBits: number): string {
+function sizeText(pageBits: number): string {
   const unit = Math.floor((pageBits - 10) / 10);
   return `${2 ** (pageBits - 10 * (unit + 1))} ${UNITS[unit] ?? '?'}`;
 }

@@ -331,3 +331,154 @@ describe('PAUSE (IEEE 802.3, annex 31B)', () => {
     expect(arrivals.map(({ atNs }) => atNs)).toEqual([1_000 + onWire(60) * 8 + 500]);
   });
 });
+
+describe('the wire gets another rate', () => {
+  const PFC_CLASSES = 8;
+
+  test('what waits at the far end goes at the new one, what is on the wire at the old one', () => {
+    for (const pfcClasses of [0, PFC_CLASSES]) {
+      const { kernel, partner, arrivals, send } = bench({ mostRateBps: 1e10, pfcClasses });
+      for (let sequence = 0; sequence < 4; sequence += 1) send(1514, sequence);
+      kernel.run(1538 * 8 + 100);
+      partner.changeRate(1e10);
+      partner.checkInvariants();
+      kernel.run(1_000_000);
+      // Two frames of 12,304 ns, and two of 1,230.4.
+      const secondNs = 2 * 12_304;
+      expect(arrivals.map(({ atNs }) => atNs - 500)).toEqual([
+        12_304,
+        secondNs,
+        secondNs + 1_231,
+        secondNs + 2_461,
+      ]);
+      partner.checkInvariants();
+    }
+  });
+
+  test('at any instant, with one queue or with queues by class: every frame arrives, once, in order, when arithmetic says', () => {
+    fc.assert(
+      fc.property(
+        fc.array(sizes, { minLength: 1, maxLength: 30 }),
+        fc.array(fc.record({ afterNs: fc.nat({ max: 60_000 }), rateBps: rates }), { maxLength: 6 }),
+        fc.nat({ max: 5_000 }),
+        (list, changes, propagationNs) => {
+          const all = [0, PFC_CLASSES].map((pfcClasses) => {
+            const options = { propagationNs, pfcClasses, mostRateBps: 4e11 };
+            const { kernel, partner, arrivals, send } = bench(options);
+            for (const [sequence, bytes] of list.entries()) send(bytes, sequence);
+            for (const { afterNs, rateBps } of changes) {
+              kernel.run(kernel.nowNs + afterNs);
+              partner.changeRate(rateBps);
+              partner.checkInvariants();
+            }
+            kernel.drain();
+            partner.checkInvariants();
+            expect(partner.framesWaiting).toBe(0);
+            return arrivals;
+          });
+          // By hand: in whole nanoseconds where a rate begins, in fractions behind that.
+          let changeNs = 0;
+          const history = changes.map(({ afterNs, rateBps }) => {
+            changeNs += afterNs;
+            return { atNs: changeNs, rateBps };
+          });
+          let [freeNs, lastNs, nowBps] = [0, -1, 1e9];
+          const expected = list.map((bytes) => {
+            const beginNs = Math.ceil(freeNs - 1e-6);
+            for (const { atNs, rateBps } of history) {
+              if (atNs <= lastNs || atNs > beginNs) continue;
+              if (rateBps !== nowBps) freeNs = beginNs;
+              nowBps = rateBps;
+            }
+            lastNs = beginNs;
+            freeNs += (onWire(bytes) * 8e9) / nowBps;
+            return Math.ceil(freeNs - 1e-6) + propagationNs;
+          });
+          for (const arrivals of all) {
+            expect(arrivals.map(({ atNs }) => atNs)).toEqual(expected);
+            const verifier = new FrameVerifier();
+            expect(arrivals.map(({ bytes }) => verifier.verify(bytes, 0, bytes.length))).toEqual(
+              list.map(() => 'good'),
+            );
+          }
+        },
+      ),
+    );
+  });
+
+  test('a greedy source keeps it busy at every rate', () => {
+    const { kernel, partner, arrivals } = bench({ mostRateBps: 1e11 });
+    const source = { name: 'g', sourceId: 1, source: FAR, destination: GUEST, sizes: fixedSize('g', 1514) };
+    partner.attach(greedy(source));
+    kernel.run(123_040);
+    partner.changeRate(1e11);
+    kernel.run(246_080);
+    partner.changeRate(1e8);
+    kernel.run(4 * 123_040);
+    partner.checkInvariants();
+    // 10 frames of 12,304 ns by 123,040 ns. Then, at 123.04 ns each, those that begin by 246,080 ns; then one each 123,040 ns.
+    const fast = 1_000;
+    expect(arrivals.filter(({ atNs }) => atNs - 500 <= 123_040)).toHaveLength(10);
+    expect(arrivals.filter(({ atNs }) => atNs - 500 <= 246_080)).toHaveLength(10 + fast);
+    expect(arrivals).toHaveLength(10 + fast + 1);
+  });
+
+  test('PAUSE lasts as many bits as before, for what waits for its end and for what comes after the change', () => {
+    for (const pfcClasses of [0, PFC_CLASSES]) {
+      const { kernel, partner, arrivals, send } = bench({ mostRateBps: 1e10, pfcClasses });
+      const pause = new Uint8Array(60);
+      pause.set([0x01, 0x80, 0xc2, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x88, 0x08, 0, 1, 0, 100]);
+      partner.transmitted(pause, 0, 60);
+      kernel.run(1_000);
+      send(1514, 0);
+      kernel.run(20_500);
+      partner.changeRate(1e10);
+      send(1514, 1);
+      kernel.run(1_000_000);
+      // 51,200 bits from 500 ns on; 20,000 have passed, and the rest takes a tenth of its nanoseconds.
+      const overNs = 20_500 + 3_120;
+      expect(arrivals.map(({ atNs }) => atNs - 500)).toEqual([overNs + 1_231, overNs + 2_461]);
+    }
+  });
+
+  test('a queue that was paused twice, and whose first pause frames wait for, keeps their order', () => {
+    const { kernel, partner, arrivals, send } = bench({ mostRateBps: 1e10 });
+    const pause = (quanta: number) => {
+      const bytes = new Uint8Array(60);
+      bytes.set([0x01, 0x80, 0xc2, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x88, 0x08, 0, 1, quanta >>> 8, quanta]);
+      partner.transmitted(bytes, 0, 60);
+    };
+    pause(100);
+    kernel.run(600);
+    send(1514, 0);
+    pause(200);
+    kernel.run(1_200);
+    send(1514, 1);
+    partner.changeRate(1e10);
+    kernel.run(1_000_000);
+    partner.checkInvariants();
+    // The first waits for 51,700 ns and the second for 1,100 + 102,400 ns; a tenth of each from 1,200 ns on.
+    expect(arrivals.map(({ atNs }) => atNs - 500)).toEqual([1_200 + 5_050 + 1_231, 1_200 + 10_230 + 1_231]);
+  });
+
+  test('a cable is made for the highest rate that the wire will have', () => {
+    expect(() => bench({ propagationNs: 1e9, mostRateBps: 1e11 })).toThrow(
+      'link.propagationNs is 1000000000, expected at most 21474836 at 100000000000 b/s',
+    );
+    const { partner } = bench();
+    expect(() => partner.changeRate(2e9)).toThrow(
+      'a rate of 2000000000 b/s, expected at most the 1000000000',
+    );
+  });
+
+  test('says at which rate the frame was sent that arrives', () => {
+    const { kernel, partner, send } = bench({ mostRateBps: 1e10 });
+    const seen: number[] = [];
+    partner.connect(() => seen.push(partner.rateOfArrival(kernel.nowNs)));
+    for (let sequence = 0; sequence < 3; sequence += 1) send(1514, sequence);
+    kernel.run(12_300);
+    partner.changeRate(1e10);
+    kernel.run(1_000_000);
+    expect(seen).toEqual([1e9, 1e10, 1e10]);
+  });
+});

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { FrameVerifier } from '../../guests/traffic/index.js';
 import { pageNumber } from '../../nic/addresses.js';
-import type { GuestRun, Machine } from '../../src/machine/machine.js';
+import type { GuestRun } from '../../src/machine/guest-run.js';
+import type { Machine } from '../../src/machine/machine.js';
 import { checkScenario } from '../../src/scenario/load.js';
 import { approaches, plans } from '../arbitraries/scenarios.js';
 import { LawBook } from './law-book.js';

@@ -30,22 +30,26 @@ function headroomBytes(rateBps: number, propagationNs: number): number {
 
 interface Options extends Partial<NicParameters> {
   readonly rateBps: number;
+  /** The highest that the wire will have. */
+  readonly mostRateBps?: number;
   readonly propagationNs: number;
 }
 
 /** A card with a far end: guest 0 is of class 3, guest 1 of class 0. */
-function bench({ propagationNs, ...parameters }: Options, bufferBytes = 2048) {
+function bench({ propagationNs, mostRateBps, ...parameters }: Options, bufferBytes = 2048) {
   const card = new Card({ pfcClasses: CLASSES, ...parameters }, 1 << 24);
   const { rateBps } = parameters;
   const partner = new LinkPartner(card.kernel, {
     ...DEFAULT_LINK,
     rateBps,
+    mostRateBps: mostRateBps ?? rateBps,
     propagationNs,
     pfcClasses: CLASSES,
     queueBytes: 2 ** 26,
   });
   partner.connect((bytes, offset, length) => card.nic.receive(bytes, offset, length));
   card.onControl = (bytes) => partner.controlSent(bytes, 0, bytes.length);
+  card.onRate = (to) => partner.rateChanged(to);
   const guests = [3, 0].map(
     (trafficClass, index) =>
       new Guest(card, index, {
@@ -119,6 +123,60 @@ describe('a class with flow control', () => {
       { numRuns: runs(60) },
     );
     // Most runs come to the mark.
+    expect(stopped).toBeGreaterThan(runs(60) / 2);
+  });
+
+  it('loses nothing while the wire gets other rates, where the headroom is adequate at the highest', () => {
+    const all = [1e8, 1e9, 1e10, 1e11];
+    let stopped = 0;
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...all),
+        fc.array(fc.record({ afterNs: fc.nat({ max: 80_000 }), to: fc.constantFrom(...all) }), {
+          minLength: 1,
+          maxLength: 12,
+        }),
+        fc.integer({ min: 0, max: 2_000 }),
+        // Pauses of which half is more than the longest frame: it may be on the wire when the rate changes.
+        fc.integer({ min: 400, max: 4_000 }),
+        fc.array(fc.constantFrom(60, 590, 1514, LONGEST), { minLength: 20, maxLength: 120 }),
+        (rateBps, changes, propagationNs, pfcQuanta, sizes) => {
+          const mostRateBps = Math.max(rateBps, ...changes.map(({ to }) => to));
+          const { card, partner, guests, send } = bench({
+            rateBps,
+            mostRateBps,
+            propagationNs,
+            pfcQuanta,
+            pfcXoffBytes: LONGEST,
+            pfcXonBytes: LONGEST >> 1,
+            pfcReceiveBytes: 2 * LONGEST + headroomBytes(mostRateBps, propagationNs),
+          });
+          const [guest] = guests;
+          if (guest === undefined) throw new Error('there is no guest');
+          for (const [mark, bytes] of sizes.entries()) send(0, bytes, mark);
+          guest.send(frame(LONGEST, undefined, guest.mac));
+          for (const { afterNs, to } of changes) {
+            card.run(afterNs);
+            card.nic.changeRate(to);
+            partner.checkInvariants();
+            card.nic.checkInvariants();
+          }
+          // For a long time nobody takes frames, and the pause has to be repeated in time.
+          card.run(3_000_000);
+          let received = 0;
+          for (let step = 0; step < 2_000 && received < sizes.length; step += 1) {
+            received += guest.collect().length;
+            guest.offer(guest.slots - (guest.rxProducer - guest.rxConsumer));
+            card.run(100_000);
+          }
+          expect(drops(card, 0)).toEqual({});
+          expect(received).toBe(sizes.length);
+          expect(partner.framesWaiting).toBe(0);
+          if (card.controls.length > 0) stopped += 1;
+        },
+      ),
+      { numRuns: runs(60) },
+    );
     expect(stopped).toBeGreaterThan(runs(60) / 2);
   });
 

@@ -88,7 +88,7 @@ class SocketClient {
 const soon = () => new Promise((resolve) => setTimeout(resolve, 2));
 const VERSION = frame(1, 1, 0, words([2, 0], [2, 1]));
 const VERSION_REPLY_BYTES =
-  16 + 4 + '{"capabilities":{"max_msg_fds":8,"max_data_xfer_size":65536,"migration":{}}}\0'.length;
+  16 + 4 + '{"capabilities":{"max_msg_fds":8,"max_data_xfer_size":65536,"max_dma_maps":1024}}\0'.length;
 /** A register read of so many bytes of BAR 1, the MSI-X table (region 1 of 4 KB). */
 const readOf = (bytes: number) => frame(2, 9, 0, words([8, 0], [4, 7], [4, bytes]));
 

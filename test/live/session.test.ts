@@ -3,6 +3,15 @@ import { Client, frame, words } from './support/client.js';
 import { ethernet, RECEIVE, TRANSMIT } from './support/driver.js';
 import { GUEST_BYTES, Lab, MAC } from './support/lab.js';
 
+/** A card whose rings and status block take more than 64 KB. */
+const CARD = {
+  name: 'guest0',
+  attached: true,
+  card: 'cdna',
+  memoryMegabytes: 4,
+  transmitSlots: 4096,
+} as const;
+
 describe('a vfio-user session', () => {
   it('answers VERSION, and nothing before it', () => {
     const lab = new Lab();
@@ -17,6 +26,71 @@ describe('a vfio-user session', () => {
     expect(JSON.parse(new TextDecoder().decode(answer?.payload.subarray(4, -1)))).toHaveProperty(
       'capabilities',
     );
+  });
+
+  it('says the limits that it has, and nothing of what it has not (vfio-user, VERSION)', () => {
+    const lab = new Lab();
+    const { client } = lab.driver(0);
+    client.connect();
+    const said: unknown = JSON.parse(new TextDecoder().decode(client.version()?.payload.subarray(4, -1)));
+    // Left out, max_dma_maps is 65,535; `migration` would be an offer.
+    expect(said).toEqual({
+      capabilities: { max_msg_fds: 8, max_data_xfer_size: 65_536, max_dma_maps: 1024 },
+    });
+  });
+
+  it('reads and writes as many bytes of a region at once as max_data_xfer_size says, and no more', () => {
+    const lab = new Lab({ weights: [1], scenario: { guests: [CARD] } });
+    const { client } = lab.driver(0);
+    client.connect();
+    client.version();
+    const info = client.command(5, words([4, 32], [4, 0], [4, 2], [4, 0], [8, 0], [8, 0]));
+    const regionBytes = new DataView(info?.payload.slice().buffer ?? new ArrayBuffer(32)).getUint32(16, true);
+    expect(regionBytes).toBeGreaterThan(65_536);
+    const read = (count: number) => client.command(9, words([8, 0], [4, 2], [4, count]));
+    expect([read(65_536)?.error, read(65_536)?.payload.length]).toEqual([0, 16 + 65_536]);
+    expect([read(65_537)?.error, read(65_537)?.payload.length]).toEqual([22, 0]);
+    const write = client.command(10, words([8, 0], [4, 2], [4, 65_536], [65_536, 0]));
+    expect([write?.error, write?.payload.length]).toEqual([0, 16]);
+    expect(client.closedFor).toBeUndefined();
+  });
+
+  it('reads all of a BAR at once as it reads its structures one by one', () => {
+    const lab = new Lab();
+    const { client } = lab.driver(0);
+    client.connect();
+    client.version();
+    const part = (offset: number, count: number) =>
+      Array.from(client.command(9, words([8, offset], [4, 0], [4, count]))?.payload.subarray(16) ?? []);
+    const whole = part(0, 0x4000);
+    expect(whole.slice(0, 0x38)).toEqual(part(0, 0x38));
+    expect(whole.slice(0x2000, 0x200c)).toEqual(part(0x2000, 12));
+    expect(part(0x1ffe, 8)).toEqual([0, 0, ...part(0x2000, 6)]);
+    expect(part(0x2000, 12)).not.toEqual(new Array(12).fill(0));
+  });
+
+  it('sends no longer answer than the client has space for: argsz (vfio-user, Message sizes)', () => {
+    const lab = new Lab();
+    const { client } = lab.driver(0);
+    client.connect();
+    client.version();
+    client.map(0x10000, 0x10000, 0);
+    const asked: [code: number, least: number, payload: (argsz: number) => Uint8Array][] = [
+      [3, 24, (argsz) => words([4, argsz], [4, 0], [8, 0x10000], [8, 0x10000])],
+      [4, 16, (argsz) => words([4, argsz], [4, 0], [4, 0], [4, 0])],
+      [5, 32, (argsz) => words([4, argsz], [4, 0], [4, 0], [4, 0], [8, 0], [8, 0])],
+      [7, 16, (argsz) => words([4, argsz], [4, 0], [4, 2], [4, 0])],
+    ];
+    for (const [code, least, payload] of asked) {
+      const short = client.command(code, payload(least - 1));
+      expect([code, short?.error, short?.payload.length]).toEqual([code, 22, 0]);
+    }
+    // An unmap that was refused has unmapped nothing.
+    expect(lab.live.guests[0]?.session?.ranges.count).toBe(1);
+    for (const [code, least, payload] of asked) {
+      const answer = client.command(code, payload(least));
+      expect([code, answer?.error, answer?.payload.length]).toEqual([code, 0, least]);
+    }
   });
 
   it('refuses another major version', () => {

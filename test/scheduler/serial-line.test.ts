@@ -97,6 +97,28 @@ describe('a serial line', () => {
     },
   );
 
+  it('goes on at another rate with what has not passed', () => {
+    const line = new SerialLine(8e9);
+    expect(line.carry(1_000, 0)).toBe(1_000);
+    line.changeRate(4e9, 400);
+    // 600 bytes are left, at 2 ns each.
+    expect(line.freeAtNs).toBe(1_600);
+    expect(line.busyNs).toBe(1_600);
+    expect(line.carry(100, 0)).toBe(1_800);
+    line.changeRate(1e9, 5_000);
+    expect(line.carry(1, 5_000)).toBe(5_008);
+    expect(line.busyNs).toBe(1_808);
+    expect(line.carriedBytes).toBe(1_101);
+  });
+
+  it('that has a fraction of a nanosecond left is free at the next one when the rate changes', () => {
+    const line = new SerialLine(3e9);
+    // 8/3 ns.
+    expect(line.carry(1, 0)).toBe(3);
+    line.changeRate(8e9, 3);
+    expect(line.carry(1, 3)).toBe(4);
+  });
+
   it.each([0, -1, 0.5, 1e13 + 2, Number.NaN, Infinity])(
     'a rate of %d is refused (impossible time parameters accepted)',
     (rate) => {

@@ -85,7 +85,7 @@ export function addressField(low: number, high: number): HostPhysicalAddress {
  * Log2 of the size that an entry with NextLevel 7 encodes: the lowest zero bit of its address, from bit 12 up, is
  * the top bit of the offset. 0 if there is no zero bit.
  */
-export function encodedPageBits(low: number, high: number): number {
+function encodedPageBits(low: number, high: number): number {
   const zeroLow = ~low & 0xffff_f000;
   if (zeroLow !== 0) return 32 - Math.clz32(zeroLow & -zeroLow);
   const zeroHigh = ~high & 0xf_ffff;

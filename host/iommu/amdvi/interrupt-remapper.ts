@@ -12,9 +12,9 @@ import { DTE_BYTES, DTE_SA, DTE_SE } from './entries.js';
 import { AMDVI_EVENT, AMDVI_FLAG } from './events.js';
 
 /** IV, in the fifth word of a DTE (bit 128); IntTabLen is bits 132:129, the table's address bits 179:134. */
-export const DTE_INTERRUPT_VALID = 1 << 0;
+const DTE_INTERRUPT_VALID = 1 << 0;
 /** IntCtl, bits 189:188, in the sixth word: what becomes of fixed and arbitrated interrupts. */
-export const INTERRUPT_CONTROL = { ABORT: 0, UNMAPPED: 1, REMAPPED: 2 } as const;
+const INTERRUPT_CONTROL = { ABORT: 0, UNMAPPED: 1, REMAPPED: 2 } as const;
 const INTERRUPT_CONTROL_SHIFT = 28;
 /** Longest table, IntTabLen 11: 2,048 entries. */
 const MAX_TABLE_LOG2 = 11;

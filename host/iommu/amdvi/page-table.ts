@@ -10,7 +10,7 @@ const TWO_32 = 2 ** 32;
  * AMD-Vi page table entries: PR in bit 0, NextLevel in 11:9, IR and IW in 61 and 62. A page of a standard size is
  * one entry with NextLevel 0; a size in between is 2 to 256 equal entries with NextLevel 7.
  */
-export class PageTableFormat implements EntryFormat {
+class PageTableFormat implements EntryFormat {
   readonly levels: number;
 
   /** @param levels Mode of the device table entry that points at these tables, 1..6 */

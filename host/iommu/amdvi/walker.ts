@@ -5,13 +5,14 @@ import {
   type IoPageNumber,
   type IoVirtualAddress,
   ioPageAddress,
+  ioPageNumber,
   ioPageOf,
   PAGE_BYTES,
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
 import { READ, spanBits, WRITE } from '../entry-format.js';
-import { pageSize, pageStart, pageWithin } from '../page-arithmetic.js';
+import { overlaps, pageSize, pageStart, pageWithin } from '../page-arithmetic.js';
 import {
   assertRequest,
   ENTRY_WORDS,
@@ -197,6 +198,12 @@ export class AmdviWalker implements TableWalker {
     return range.allowAll || (flags & DTE_EX) !== 0;
   }
 
+  #touchesExclusion(first: IoPageNumber, pageBits: number): boolean {
+    const range = this.#exclusion;
+    if (range === undefined) return false;
+    return overlaps(ioPageAddress(first), pageSize(pageBits), range.start, range.end);
+  }
+
   walkTables(page: IoPageNumber, write: boolean, out: WalkResult): void {
     const access = write ? AMDVI_FLAG.WRITE : 0;
     const needed = write ? HIGH_WRITE : HIGH_READ;
@@ -232,8 +239,12 @@ export class AmdviWalker implements TableWalker {
       table = addressField(low, high);
       if (isPage) {
         out.ok = true;
-        out.physical = pageStart(table, pageBits);
-        out.pageBits = pageBits;
+        // Of a large page around excluded addresses only what was asked for: a cache must not translate those.
+        const within = pageWithin(page, pageBits);
+        const isSplit = this.#touchesExclusion(ioPageNumber(page - within), pageBits);
+        const first = pageStart(table, pageBits);
+        out.physical = isSplit ? addressAfter(first, within * PAGE_BYTES) : first;
+        out.pageBits = isSplit ? PAGE_BITS : pageBits;
         out.read = (rights & READ) !== 0;
         out.write = (rights & WRITE) !== 0;
         return;

@@ -1,5 +1,6 @@
 import { requesterId as asRequesterId, type RequesterId } from '../../../nic/addresses.js';
 import { absent } from '../../../scheduler/present.js';
+import { READ, WRITE } from '../entry-format.js';
 import type { ContextGranularity } from '../invalidation-sink.js';
 import { ENTRY_WORDS } from '../table-walker.js';
 import type { Replacement } from './parameters.js';
@@ -35,6 +36,7 @@ export class ContextCache {
   readonly #requester: Int32Array;
   readonly #domain: Int32Array;
   readonly #decided: Uint8Array;
+  readonly #rights: Uint8Array;
   readonly #words: Uint32Array;
 
   constructor(entries: number, ways: number, replacement: Replacement, seed: number) {
@@ -42,6 +44,7 @@ export class ContextCache {
     this.#requester = new Int32Array(entries);
     this.#domain = new Int32Array(entries);
     this.#decided = new Uint8Array(entries);
+    this.#rights = new Uint8Array(entries);
     this.#words = new Uint32Array(entries * ENTRY_WORDS);
   }
 
@@ -63,17 +66,33 @@ export class ContextCache {
     return this.#decided[slot] === 1;
   }
 
+  /**
+   * Whether the entry has requests translated and grants them this right. Pages are held by domain, and another device of
+   * the domain may have more rights (AMD-Vi's IR and IW), or none of its requests translated.
+   */
+  grants(slot: CacheSlot, write: boolean): boolean {
+    return ((this.#rights[slot] ?? absent()) & (write ? WRITE : READ)) !== 0;
+  }
+
   /** Copies the entry of a slot. */
   load(slot: CacheSlot, into: Uint32Array): void {
     for (let word = 0; word < ENTRY_WORDS; word += 1)
       into[word] = this.#words[slot * ENTRY_WORDS + word] ?? absent();
   }
 
-  insert(requesterId: RequesterId, domainId: number, decided: boolean, words: Uint32Array): void {
+  /** @param rights READ and WRITE that the entry grants; 0 if it has no request translated */
+  insert(
+    requesterId: RequesterId,
+    domainId: number,
+    decided: boolean,
+    rights: number,
+    words: Uint32Array,
+  ): void {
     const slot = this.#tags.insert(0, 0, requesterId);
     this.#requester[slot] = requesterId;
     this.#domain[slot] = domainId;
     this.#decided[slot] = decided ? 1 : 0;
+    this.#rights[slot] = rights;
     for (let word = 0; word < ENTRY_WORDS; word += 1)
       this.#words[slot * ENTRY_WORDS + word] = words[word] ?? absent();
   }

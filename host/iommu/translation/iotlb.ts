@@ -7,12 +7,11 @@ import {
   pageOf,
 } from '../../../nic/addresses.js';
 import { absent } from '../../../scheduler/present.js';
+import { READ, WRITE } from '../entry-format.js';
 import { indexOfPage, pageWithin } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 import { type CacheSlot, NO_SLOT, TagStore } from './tag-store.js';
 
-const READ = 1;
-const WRITE = 2;
 const MAX_PAGE_BITS = 64;
 
 /**

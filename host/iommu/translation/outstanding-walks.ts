@@ -12,6 +12,7 @@ import {
 import type { Clock } from '../../../scheduler/clock.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { absent } from '../../../scheduler/present.js';
+import { READ, WRITE } from '../entry-format.js';
 import type { ContextGranularity } from '../invalidation-sink.js';
 import { indexOfPage, pageSize } from '../page-arithmetic.js';
 import { ENTRY_WORDS, MAX_WALK_LEVELS } from '../table-walker.js';
@@ -19,8 +20,6 @@ import { coversContext } from './context-cache.js';
 
 /** Log2 of the bytes of the pages that are counted. */
 const SMALL_PAGE_BITS = 12;
-const READ = 1;
-const WRITE = 2;
 /** What the end of a walk may put into the caches. */
 const FILL_CONTEXT = 1;
 const FILL_POINTERS = 2;
@@ -40,6 +39,8 @@ export interface EndedWalk {
   /** The requester's entry as it was read, and whether it settles every request by itself. */
   readonly entry: Uint32Array;
   entryDecides: boolean;
+  /** READ and WRITE as the entry grants them to translated requests; 0 if it has none translated. */
+  entryRights: number;
   /** The tables that were read, their levels, and what the entries above each grant; the first `levels` count. */
   levels: number;
   readonly tableAddress: Float64Array;
@@ -62,6 +63,7 @@ export function emptyWalk(): EndedWalk {
     write: false,
     entry: new Uint32Array(ENTRY_WORDS),
     entryDecides: false,
+    entryRights: 0,
     levels: 0,
     tableAddress: new Float64Array(MAX_WALK_LEVELS),
     tableLevel: new Uint8Array(MAX_WALK_LEVELS),
@@ -95,6 +97,7 @@ export class OutstandingWalks {
   #levels: Uint8Array;
   #pageBits: Uint8Array;
   #entryDecides: Uint8Array;
+  #entryRights: Uint8Array;
   // Several elements a row.
   #entry: Uint32Array;
   #tableAddress: Float64Array;
@@ -117,6 +120,7 @@ export class OutstandingWalks {
     this.#levels = new Uint8Array(initialCapacity);
     this.#pageBits = new Uint8Array(initialCapacity);
     this.#entryDecides = new Uint8Array(initialCapacity);
+    this.#entryRights = new Uint8Array(initialCapacity);
     this.#entry = new Uint32Array(initialCapacity * ENTRY_WORDS);
     this.#tableAddress = new Float64Array(initialCapacity * MAX_WALK_LEVELS);
     this.#tableLevel = new Uint8Array(initialCapacity * MAX_WALK_LEVELS);
@@ -168,6 +172,7 @@ export class OutstandingWalks {
       (walk.fillsPage ? FILL_PAGE : 0);
     this.#levels[row] = walk.levels;
     this.#entryDecides[row] = walk.entryDecides ? 1 : 0;
+    this.#entryRights[row] = walk.entryRights;
     // So few words that a call of set takes longer than they do.
     for (let word = 0; word < ENTRY_WORDS; word += 1)
       this.#entry[row * ENTRY_WORDS + word] = walk.entry[word] ?? absent();
@@ -229,6 +234,7 @@ export class OutstandingWalks {
     ended.read = (permissions & READ) !== 0;
     ended.write = (permissions & WRITE) !== 0;
     ended.entryDecides = this.#entryDecides[row] === 1;
+    ended.entryRights = this.#entryRights[row] ?? absent();
     for (let word = 0; word < ENTRY_WORDS; word += 1)
       ended.entry[word] = this.#entry[row * ENTRY_WORDS + word] ?? absent();
     ended.levels = this.#levels[row] ?? absent();
@@ -306,6 +312,7 @@ export class OutstandingWalks {
     this.#levels = wider(this.#levels, new Uint8Array(capacity));
     this.#pageBits = wider(this.#pageBits, new Uint8Array(capacity));
     this.#entryDecides = wider(this.#entryDecides, new Uint8Array(capacity));
+    this.#entryRights = wider(this.#entryRights, new Uint8Array(capacity));
     this.#entry = wider(this.#entry, new Uint32Array(capacity * ENTRY_WORDS));
     this.#tableAddress = wider(this.#tableAddress, new Float64Array(capacity * MAX_WALK_LEVELS));
     this.#tableLevel = wider(this.#tableLevel, new Uint8Array(capacity * MAX_WALK_LEVELS));

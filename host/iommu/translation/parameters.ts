@@ -1,4 +1,6 @@
 import { ParameterError } from '../../../scheduler/errors.js';
+import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
+
 /** How sure a figure is: S public source, S2 second hand, D derived, M+ to M- from memory, or assumed. */
 export type TimingCertainty = 'S' | 'S2' | 'D' | 'M+' | 'M' | 'M-' | 'assumed';
 
@@ -94,6 +96,7 @@ export const DEFAULT_TIMING: TimingParameters = {
 
 /** The defaults with some changed. @throws ParameterError naming the field, its value and what was expected */
 export function timingParameters(changes: Partial<TimingParameters> = {}): TimingParameters {
+  refuseUnknownOptions('iommu.timing', changes, DEFAULT_TIMING);
   const all = { ...DEFAULT_TIMING, ...changes };
   for (const name of Object.keys(TIMING) as TimingName[]) {
     const { unit } = TIMING[name];

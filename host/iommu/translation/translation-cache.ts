@@ -186,6 +186,8 @@ export class TranslationCache implements InvalidationSink {
     if (context >= 0) {
       counters.contextHits += 1;
       if (this.#contexts.decides(context)) return this.#bypass(context, page, write);
+      if (!this.#contexts.grants(context, write))
+        return this.#startWalk(requesterId, context, page, offset, write);
       domain = this.#contexts.domain(context);
       const slot = this.#iotlb.find(domain, page);
       if (slot >= 0) {
@@ -324,6 +326,7 @@ export class TranslationCache implements InvalidationSink {
     else entryRead = walker.readEntry(requesterId, write, lastWalk);
     const contextReads = lastWalk.contextReads;
     const translated = entryRead && walker.applyEntry(page, write, lastWalk);
+    const entryRights = translated ? lastWalk.rights : 0;
     if (lastWalk.ok && contextReads === 0) {
       // Nothing was read: the unit does not translate, or an exclusion range lets the request pass.
       counters.bypassed += 1;
@@ -347,7 +350,7 @@ export class TranslationCache implements InvalidationSink {
     counters.contextReads += contextReads;
     counters.tableReads += lastWalk.levels;
     counters.waitedNs += this.#delayNs;
-    this.#book(requesterId, page, translated, held);
+    this.#book(requesterId, page, translated, entryRights, held);
     if (this.#watchers.length > 0) {
       const first = ioPageAddress(page);
       const at = first < WIDE_ADDRESS ? addressAfter(first, offset) : first;
@@ -368,7 +371,13 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** Notes the walk in `lastWalk`, whose findings the caches get at its end. */
-  #book(requesterId: RequesterId, page: IoPageNumber, translated: boolean, held: boolean): void {
+  #book(
+    requesterId: RequesterId,
+    page: IoPageNumber,
+    translated: boolean,
+    entryRights: number,
+    held: boolean,
+  ): void {
     const { lastWalk } = this;
     const booked = this.#booked;
     const absentEntry = this.#cachesAbsence && lastWalk.absent === 'entry';
@@ -382,6 +391,7 @@ export class TranslationCache implements InvalidationSink {
     booked.write = lastWalk.write;
     for (let word = 0; word < ENTRY_WORDS; word += 1) booked.entry[word] = lastWalk.entry[word] ?? absent();
     booked.entryDecides = lastWalk.entryPasses || absentEntry;
+    booked.entryRights = entryRights;
     booked.levels = lastWalk.levels;
     for (let step = 0; step < lastWalk.levels; step += 1) {
       booked.tableAddress[step] = lastWalk.tableAddress[step] ?? absent();
@@ -403,7 +413,13 @@ export class TranslationCache implements InvalidationSink {
     while (this.#outstanding.hasEnded) {
       const walk = this.#outstanding.takeEnded();
       if (walk.fillsContext)
-        this.#contexts.insert(walk.requesterId, walk.domainId, walk.entryDecides, walk.entry);
+        this.#contexts.insert(
+          walk.requesterId,
+          walk.domainId,
+          walk.entryDecides,
+          walk.entryRights,
+          walk.entry,
+        );
       if (walk.fillsPointers) this.#walkCaches.fill(walk);
       if (walk.fillsPage) {
         this.#iotlb.insert(walk.domainId, walk.pageBits, walk.page, walk.physical, walk.read, walk.write);

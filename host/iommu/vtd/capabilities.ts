@@ -1,4 +1,6 @@
 import { ParameterError } from '../../../scheduler/errors.js';
+import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
+
 /** What a VT-d unit can do: the CAP and ECAP registers, as software reads them, in words. */
 export interface VtdCapabilities {
   /** Width of a physical address, bits, 33..52 (HAW). */
@@ -84,6 +86,9 @@ export function encodeCap(capabilities: VtdCapabilities): bigint {
   );
 }
 
+/** ECAP.MHMV: an index of an interrupt entry has 16 bits, and any number of them may be masked. */
+const MAX_HANDLE_MASK = 15n;
+
 /** The ECAP register. */
 export function encodeEcap(capabilities: VtdCapabilities): bigint {
   return (
@@ -93,11 +98,20 @@ export function encodeEcap(capabilities: VtdCapabilities): bigint {
     flag(capabilities.interruptRemapping, 3n) |
     flag(capabilities.passThrough, 6n) |
     flag(capabilities.snoopControl, 7n) |
-    (BigInt(capabilities.iotlbOffset / 16) << 8n)
+    (BigInt(capabilities.iotlbOffset / 16) << 8n) |
+    (capabilities.interruptRemapping ? MAX_HANDLE_MASK << 20n : 0n)
   );
 }
 
-/** Throws if the capabilities contradict themselves. They come from our own code, so this is a mistake of ours. */
+/** The defaults with some changed. @throws ParameterError naming the capability, its value and what was expected */
+export function vtdCapabilities(changes: Partial<VtdCapabilities> = {}): VtdCapabilities {
+  refuseUnknownOptions('iommu.capabilities', changes, DEFAULT_VTD_CAPABILITIES);
+  const all = { ...DEFAULT_VTD_CAPABILITIES, ...changes };
+  assertCapabilities(all);
+  return all;
+}
+
+/** @throws ParameterError if the capabilities contradict themselves */
 export function assertCapabilities(capabilities: VtdCapabilities): void {
   const refuse = (name: string, value: unknown, expected: string): never => {
     throw new ParameterError(`VT-d capability ${name} is ${value}, expected ${expected}`);
@@ -116,7 +130,9 @@ export function assertCapabilities(capabilities: VtdCapabilities): void {
   whole('faultRecordOffset', 0x100, 0x1000 - 16 * capabilities.faultRecords);
   whole('iotlbOffset', 0xf0, 0xff0);
   if (capabilities.domainBits % 2 !== 0) refuse('domainBits', capabilities.domainBits, 'an even number');
-  if (capabilities.tableLevels.length === 0) refuse('tableLevels', '[]', 'at least one depth');
+  const { tableLevels } = capabilities;
+  if (tableLevels.length === 0 || tableLevels.some((levels) => ![3, 4, 5].includes(levels)))
+    refuse('tableLevels', `[${tableLevels.join(', ')}]`, 'at least one depth of 3, 4 and 5');
   for (const name of ['faultRecordOffset', 'iotlbOffset'] as const) {
     if (capabilities[name] % 16 !== 0) refuse(name, capabilities[name], 'a multiple of 16');
   }

@@ -56,9 +56,10 @@ export class VtdInterruptRemapper implements InterruptRemapper {
       this.#cached.clear();
       return;
     }
+    // A mask of 31 names more entries than any table has: those that are held are looked at, not those that are named.
     const count = 2 ** mask;
     const first = index - (index % count);
-    for (let at = first; at < first + count; at += 1) this.#cached.delete(at);
+    for (const at of this.#cached.keys()) if (at >= first && at < first + count) this.#cached.delete(at);
   }
 
   reset(): void {

@@ -210,12 +210,17 @@ export class InvalidationQueue extends CommandRing {
 
   /** Moves the head past the request that timed out and past the waits that follow it: they are never reported. */
   #passAborted(): void {
+    const timedOut = this.head;
     do {
       this.head = (this.head + RING_ENTRY_BYTES) % this.#bytes;
-    } while (
-      this.head !== this.tail &&
-      (this.memory.readU32(addressAfter(this.#base, this.head)) & 0xf) === DESCRIPTOR.WAIT
-    );
+      // Software may have written a tail that lies nowhere in the ring.
+    } while (this.head !== this.tail && this.head !== timedOut && this.#isWait(this.head));
+  }
+
+  /** Whether there is a wait in the slot at an offset; false also where the slot cannot be read. */
+  #isWait(offset: number): boolean {
+    const at = addressAfter(this.#base, offset);
+    return this.reachable(pageStart(at, 12)) && (this.memory.readU32(at) & 0xf) === DESCRIPTOR.WAIT;
   }
 }
 

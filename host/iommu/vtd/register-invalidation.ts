@@ -1,5 +1,5 @@
 import { ioPageNumber, requesterId } from '../../../nic/addresses.js';
-import type { EventKernel, HandlerId } from '../../../scheduler/event-kernel.js';
+import type { EventHandle, EventKernel, HandlerId } from '../../../scheduler/event-kernel.js';
 import type { InvalidationSink } from '../invalidation-sink.js';
 import type { RegisterFile } from '../register-file.js';
 import type { VtdCapabilities } from './capabilities.js';
@@ -21,8 +21,9 @@ export class RegisterInvalidation {
   readonly #kernel: EventKernel;
   readonly #onContextDone: HandlerId;
   readonly #onIotlbDone: HandlerId;
-  #contextBusy = false;
-  #iotlbBusy = false;
+  // The end of what is under way.
+  #contextEnd: EventHandle | undefined;
+  #iotlbEnd: EventHandle | undefined;
   #ivaLow = 0;
   #ivaHigh = 0;
 
@@ -40,6 +41,15 @@ export class RegisterInvalidation {
     this.#onIotlbDone = kernel.register('host.iommu.iotlb', (done) => this.#finishIotlb(done));
   }
 
+  /** A reset of the system: what is under way is never reported, and IVA is forgotten. */
+  reset(): void {
+    for (const end of [this.#contextEnd, this.#iotlbEnd]) if (end !== undefined) this.#kernel.cancel(end);
+    this.#contextEnd = undefined;
+    this.#iotlbEnd = undefined;
+    this.#ivaLow = 0;
+    this.#ivaHigh = 0;
+  }
+
   /** Software has written IVA, which reads as zero. */
   onIvaWrite(value: number, high: boolean): void {
     if (high) this.#ivaHigh = value;
@@ -49,7 +59,7 @@ export class RegisterInvalidation {
   /** Software has written the upper half of CCMD. */
   onContextCommand(queueInUse: boolean): void {
     const high = this.#registers.high('CCMD');
-    if ((high & GO) === 0 || this.#contextBusy) return;
+    if ((high & GO) === 0 || this.#contextEnd !== undefined) return;
     const granularity = (high >>> 29) & 3;
     const which = CONTEXT_GRANULARITY[granularity];
     if (which === undefined || queueInUse) {
@@ -58,14 +68,13 @@ export class RegisterInvalidation {
     }
     const low = this.#registers.low('CCMD');
     const costNs = this.#sink.invalidateContexts(which, low & 0xffff, requesterId(low >>> 16), high & 3);
-    this.#contextBusy = true;
-    this.#kernel.schedule(costNs, this.#onContextDone, granularity);
+    this.#contextEnd = this.#kernel.schedule(costNs, this.#onContextDone, granularity);
   }
 
   /** Software has written the upper half of IOTLB. */
   onIotlbCommand(queueInUse: boolean): void {
     const high = this.#registers.high('IOTLB');
-    if ((high & GO) === 0 || this.#iotlbBusy) return;
+    if ((high & GO) === 0 || this.#iotlbEnd !== undefined) return;
     let granularity = (high >>> 28) & 3;
     const which = IOTLB_GRANULARITY[granularity];
     const mask = this.#ivaLow & 0x3f;
@@ -87,18 +96,17 @@ export class RegisterInvalidation {
     );
     // Without page-selective invalidation the whole domain went.
     if (which === 'page' && !this.#capabilities.pageSelective) granularity = 2;
-    this.#iotlbBusy = true;
-    this.#kernel.schedule(costNs, this.#onIotlbDone, granularity);
+    this.#iotlbEnd = this.#kernel.schedule(costNs, this.#onIotlbDone, granularity);
   }
 
   #finishContext(done: number): void {
-    this.#contextBusy = false;
+    this.#contextEnd = undefined;
     const high = this.#registers.high('CCMD') & ~GO & ~(3 << 27);
     this.#registers.set('CCMD', this.#registers.low('CCMD'), (high | (done << 27)) >>> 0);
   }
 
   #finishIotlb(done: number): void {
-    this.#iotlbBusy = false;
+    this.#iotlbEnd = undefined;
     const high = this.#registers.high('IOTLB') & ~GO & ~(3 << 25);
     this.#registers.set('IOTLB', this.#registers.low('IOTLB'), (high | (done << 25)) >>> 0);
   }

@@ -12,7 +12,7 @@ import { RegisterFile } from '../register-file.js';
 import type { WalkResult } from '../table-walker.js';
 import { TranslationUnit } from '../translation-unit.js';
 import type { UnitParts } from '../unit-parts.js';
-import { assertCapabilities, DEFAULT_VTD_CAPABILITIES, type VtdCapabilities } from './capabilities.js';
+import { type VtdCapabilities, vtdCapabilities } from './capabilities.js';
 import { EventMessage } from './event-message.js';
 import { FaultRecorder, type RecordOutcome } from './fault-recorder.js';
 import { VtdInterruptRemapper } from './interrupt-remapper.js';
@@ -54,8 +54,7 @@ export class RemappingUnit extends TranslationUnit {
     super();
     const { kernel, memory, sink, interrupts } = options;
     const reachable = options.reachable ?? (() => true);
-    const capabilities = { ...DEFAULT_VTD_CAPABILITIES, ...options.capabilities };
-    assertCapabilities(capabilities);
+    const capabilities = vtdCapabilities(options.capabilities);
     this.capabilities = capabilities;
     this.#sink = sink;
     this.timing = queueTiming(options.timing);
@@ -115,6 +114,7 @@ export class RemappingUnit extends TranslationUnit {
   /** A reset of the system: as after power-on. Nothing is translated, the queue is off, and the caches are empty. */
   reset(): void {
     this.queue.setEnabled(false);
+    this.#invalidation.reset();
     this.registers.reset();
     this.walker.rootTable = hostPhysicalAddress(0);
     this.interrupts.reset();

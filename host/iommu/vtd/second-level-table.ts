@@ -10,7 +10,7 @@ const TWO_32 = 2 ** 32;
  * Second-level entries: R and W in bits 0 and 1, PS in bit 7, pages at levels 1 to 3. A class, so that the tables of all
  * domains share their functions, and the engine knows which it calls.
  */
-export class SecondLevelFormat implements EntryFormat {
+class SecondLevelFormat implements EntryFormat {
   readonly levels: number;
 
   constructor(levels: 3 | 4 | 5) {

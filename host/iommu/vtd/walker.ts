@@ -6,16 +6,19 @@ import {
   type IoVirtualAddress,
   ioPageOf,
   PAGE_BYTES,
+  pageAddress,
   pageAfter,
   pageOf,
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { absent } from '../../../scheduler/present.js';
-import { pageStart, pageWithin } from '../page-arithmetic.js';
+import { overlaps, pageSize, pageStart, pageWithin } from '../page-arithmetic.js';
 import {
   assertRequest,
   ENTRY_WORDS,
   entryIndex,
+  INTERRUPT_WINDOW_END,
+  INTERRUPT_WINDOW_START,
   isInterruptPage,
   lowerOf,
   NO_ADDRESS,
@@ -258,13 +261,18 @@ export class VtdWalker implements TableWalker {
       }
       table = addressOf(low, high);
       if (isPage) {
-        if (isInterruptPage(pageAfter(pageOf(table), pageWithin(page, 3 + 9 * level)))) {
+        const pageBits = 3 + 9 * level;
+        const physical = pageAfter(pageOf(table), pageWithin(page, pageBits));
+        if (isInterruptPage(physical)) {
           out.fail(VTD_FAULT.PAGE_IN_INTERRUPT_WINDOW);
           return;
         }
         out.ok = true;
-        out.physical = table;
-        out.pageBits = 3 + 9 * level;
+        // Of a large page around the window only what was asked for: a cache must not let the next request into the window.
+        const isWhole =
+          level === 1 || !overlaps(table, pageSize(pageBits), INTERRUPT_WINDOW_START, INTERRUPT_WINDOW_END);
+        out.physical = isWhole ? table : pageAddress(physical);
+        out.pageBits = isWhole ? pageBits : 12;
         out.read = (permissions & SL_READ) !== 0;
         out.write = (permissions & SL_WRITE) !== 0;
         return;

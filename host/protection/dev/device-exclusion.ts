@@ -1,5 +1,6 @@
 import { lastPageOf, type PageNumber, pageAfter, pageOf, untranslated } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 import { present } from '../../../scheduler/present.js';
 import { tally } from '../../../scheduler/tally.js';
 import { COST } from '../../cpu/costs.js';
@@ -30,6 +31,7 @@ export class DeviceExclusion implements DirectPlan<ExclusionProtection> {
 
   /** @throws ParameterError for a unit that cannot be. */
   constructor(options: DeviceExclusionOptions = {}) {
+    refuseUnknownOptions('dev', options, DEFAULT_EXCLUSION_UNIT);
     this.#options = { ...DEFAULT_EXCLUSION_UNIT, ...options };
     requireExclusionUnit(this.#options);
   }
@@ -198,18 +200,23 @@ export class ExclusionProtection extends ReferenceApproach {
   }
 
   #given(pages: readonly PageNumber[], owner: DomainId, kind: PageKind): void {
-    const vector = this.#vectors[this.#guests.get(owner)?.domain ?? UNASSIGNED];
-    if (kind !== 'guest' || !this.#guests.has(owner) || vector === undefined) return;
+    const vector = this.#vectorOf(owner);
+    if (kind !== 'guest' || vector === undefined) return;
     for (const page of pages) vector.permit(page);
     this.#changed(pages.length);
   }
 
   #taken(pages: readonly PageNumber[], owner: DomainId): void {
-    const guest = this.#guests.get(owner);
-    const vector = guest === undefined ? undefined : this.#vectors[guest.domain];
+    const vector = this.#vectorOf(owner);
     if (vector === undefined) return;
     for (const page of pages) vector.exclude(page);
     this.#changed(pages.length);
+  }
+
+  /** The vector of a guest's protection domain; undefined for an owner that has no port. */
+  #vectorOf(owner: DomainId): ExclusionVector | undefined {
+    const guest = this.#guests.get(owner);
+    return guest === undefined ? undefined : this.#vectors[guest.domain];
   }
 
   #changed(bits: number): void {

@@ -124,7 +124,6 @@ export class BackTransmit {
         if (!this.#grants.copyOut(this.#table, reference, offset, piece, at)) return this.#grants.refusal;
         target.extend(at, piece);
       } else {
-        if (target.full) return 'bad-length';
         const page = this.#grants.map(this.#table, reference, false);
         if (page < 0) return this.#grants.refusal;
         target.add(addressAfter(pageAddress(page), offset), piece, page);

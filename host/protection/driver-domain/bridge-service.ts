@@ -14,7 +14,10 @@ import type { GrantOperations } from './grant-operations.js';
 import type { PhysicalPort, SentListener } from './physical-port.js';
 import type { TrafficLedger } from './traffic-ledger.js';
 
-/** Pieces that one frame may be in; more than the NIC keeps descriptors of one frame would stop its context. */
+/**
+ * Pieces that one frame may be in; more than the NIC keeps descriptors of one frame would stop its context. A guest's has 38 at
+ * most: two for each of its requests, and one for each page that its bytes fill.
+ */
 const MAX_PIECES = 48;
 
 /** The parts that the service uses. */
@@ -211,8 +214,7 @@ export class BridgeService implements SentListener {
   #fromDevice(frame: FrameParts): void {
     this.#plan.host.processor.charge(COST.backEndReceive);
     this.#fromWire += 1;
-    const { moves } = this.#plan.ledger;
-    if (moves.observed) moves.tell({ kind: 'collected', descriptor: frame.lastIndex });
+    this.#plan.ledger.collected(frame.lastIndex);
     frame.readHead(this.#plan.host.memory, this.#head);
     const arrivedNs = this.#plan.ledger.arrivedNs(frame.lastIndex);
     const copies = this.#deliverAll(undefined, frame, arrivedNs);

@@ -12,11 +12,6 @@ export class Bridge {
   /** Ports that want everything: without one a frame is for the port that has its address, and no other is looked at. */
   #promiscuous = 0;
 
-  /** Ports in the order in which they came. */
-  get ports(): readonly BackEnd[] {
-    return this.#ports;
-  }
-
   has(mac: number): boolean {
     return this.#byMac.get(mac) !== undefined;
   }

@@ -38,7 +38,9 @@ export class TrafficLedger implements Intermediary {
   >;
   #to: NicInstruments | undefined;
   #taken = 0;
+  #sent = 0;
   #departed = 0;
+  #collected = 0;
 
   /** @param slots of the card's rings. */
   constructor(kernel: EventKernel, processor: Processor, slots: number) {
@@ -64,6 +66,7 @@ export class TrafficLedger implements Intermediary {
       },
       controlSent: (bytes, offset, length, startNs, endNs) =>
         far.controlSent?.(bytes, offset, length, startNs, endNs),
+      rateChanged: (rateBps) => far.rateChanged?.(rateBps),
     };
   }
 
@@ -73,6 +76,8 @@ export class TrafficLedger implements Intermediary {
       received: (_context, lastIndex, _length, arrivedNs) => {
         this.#arrivedNs[lastIndex & this.#mask] = arrivedNs;
       },
+      paused: (trafficClass, nowNs) => to?.paused?.(trafficClass, nowNs),
+      resumed: (trafficClass, nowNs) => to?.resumed?.(trafficClass, nowNs),
     };
   }
 
@@ -83,6 +88,14 @@ export class TrafficLedger implements Intermediary {
 
   get framesBetween(): number {
     return this.#taken - this.#departed;
+  }
+
+  get framesToWire(): number {
+    return this.#sent - this.#departed;
+  }
+
+  get framesCollected(): number {
+    return this.#collected;
   }
 
   get drops(): Readonly<Record<BridgeDrop, number>> {
@@ -118,9 +131,16 @@ export class TrafficLedger implements Intermediary {
 
   /** Its last descriptor in the card's ring is this one; its last request in the guest's is that one. */
   sends(descriptor: number, port: ContextId, request: number): void {
+    this.#sent += 1;
     if (this.moves.observed) this.moves.tell({ kind: 'sent', port, descriptor });
     this.#port[descriptor & this.#mask] = port;
     this.#index[descriptor & this.#mask] = request;
+  }
+
+  /** A frame was taken out of the card's receive ring, where this is its last descriptor. */
+  collected(descriptor: number): void {
+    this.#collected += 1;
+    if (this.moves.observed) this.moves.tell({ kind: 'collected', descriptor });
   }
 
   /** It went to other guests and not to the wire. */

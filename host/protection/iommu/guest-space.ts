@@ -15,7 +15,7 @@ import {
   pageNumber,
   pageOf,
 } from '../../../nic/addresses.js';
-import { InvariantViolation } from '../../../scheduler/errors.js';
+import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -68,6 +68,18 @@ export class GuestSpace {
   /** References that the space holds on pages. */
   get pinned(): number {
     return this.#pinned;
+  }
+
+  /**
+   * The first page of a range of I/O virtual addresses.
+   * @throws ParameterError when the unit has none left: no guest is to blame for a unit with few address bits
+   */
+  takeAddresses(pages: number): IoPageNumber {
+    const first = this.address.iovas.allocate(pages);
+    if (first >= 0) return first;
+    throw new ParameterError(
+      `iommu.capabilities give addresses of ${this.driver.features.addressBits} bits, expected more: ${pages} pages in a row are not free`,
+    );
   }
 
   /** One hypercall of the guest: to map or to unmap. */
@@ -191,8 +203,7 @@ export class GuestSpace {
   mapRings(physical: HostPhysicalAddress, bytes: number): BusAddress {
     const firstPage = pageOf(physical);
     const pages = bytes / PAGE_BYTES;
-    const first = this.address.iovas.allocate(pages);
-    if (first < 0) throw new InvariantViolation('no I/O virtual address left for rings');
+    const first = this.takeAddresses(pages);
     try {
       this.mapEach(first, firstPage, pages, READ_WRITE);
     } catch (error) {

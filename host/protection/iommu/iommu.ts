@@ -1,6 +1,9 @@
 import { ParameterError } from '../../../scheduler/errors.js';
 import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 import type { HostParts } from '../../host-parts.js';
+import { queueTiming } from '../../iommu/queue-timing.js';
+import { timingParameters } from '../../iommu/translation/parameters.js';
+import { vtdCapabilities } from '../../iommu/vtd/capabilities.js';
 import type { DirectPlan } from '../protection.js';
 import { assertFaultLimit } from './fault-limit.js';
 import { IOMMU_VENDORS } from './iommu-driver.js';
@@ -74,7 +77,15 @@ export function assertIommuOptions(options: Omit<IommuOptions, 'strategy'>): voi
     throw new ParameterError('iommu.capabilities is given, expected none for amdvi: they are CAP and ECAP');
   if (vendor !== 'amdvi' && options.maxMode !== undefined)
     throw new ParameterError(`iommu.maxMode is ${options.maxMode}, expected none for vtd: it is EFR.HATS`);
+  if (options.maxMode !== undefined && ![4, 5, 6].includes(options.maxMode))
+    throw new ParameterError(`iommu.maxMode is ${options.maxMode}, expected 4, 5 or 6`);
   if (options.faultLimit !== undefined) assertFaultLimit(options.faultLimit);
+  if (options.seed !== undefined && !Number.isSafeInteger(options.seed))
+    throw new ParameterError(`iommu.seed is ${options.seed}, expected a whole number`);
+  // What the parts of a machine look at again when it is built.
+  timingParameters(options.timing);
+  queueTiming(options.queueTiming);
+  vtdCapabilities(options.capabilities);
 }
 
 /** A strategy of the list, as an approach. */

@@ -15,7 +15,6 @@ export class IovaAllocator {
   /** In pages, as all that is given out. */
   #next: number;
   readonly #end: number;
-  #live = 0;
 
   /** @param base first address; @param end first address beyond. Both multiples of 4,096. */
   constructor(base: number, end: number) {
@@ -23,24 +22,15 @@ export class IovaAllocator {
     this.#end = end / PAGE_BYTES;
   }
 
-  /** Ranges that are out. */
-  get live(): number {
-    return this.#live;
-  }
-
   /** The first page of a range of at least `pages`, aligned to its size; NO_RANGE, which is below 0, when there is none left. */
   allocate(pages: number): IoPageNumber {
     const order = orderOf(pages);
     const reused = this.#free[order]?.pop();
-    if (reused !== undefined) {
-      this.#live += 1;
-      return reused;
-    }
+    if (reused !== undefined) return reused;
     const size = pageSize(order);
     const at = Math.ceil(this.#next / size) * size;
     if (at + size > this.#end) return NO_RANGE;
     this.#next = at + size;
-    this.#live += 1;
     return ioPageNumber(at);
   }
 
@@ -53,6 +43,5 @@ export class IovaAllocator {
       this.#free[order] = list;
     }
     list.push(first);
-    this.#live -= 1;
   }
 }

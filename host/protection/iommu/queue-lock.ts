@@ -27,7 +27,7 @@ export interface QueueLockOptions {
   readonly returnNs: number;
 }
 
-export const DEFAULT_QUEUE_LOCK: QueueLockOptions = {
+const DEFAULT_QUEUE_LOCK: QueueLockOptions = {
   submissionNs: 300,
   tailWriteNs: 0,
   mapNs: 0,

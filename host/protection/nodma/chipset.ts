@@ -17,7 +17,7 @@ export interface TableMemory {
 }
 
 /** The checks, in the order in which an access meets them. */
-export const CHECKS = ['nodma-table', 'nodma-table-protect', 'pmr', 'dpr'] as const;
+const CHECKS = ['nodma-table', 'nodma-table-protect', 'pmr', 'dpr'] as const;
 export type CheckName = (typeof CHECKS)[number];
 
 /** Host bridge 0:0.0, configuration space. */
@@ -37,7 +37,7 @@ export const PMR = {
 export const PMEN = { ENABLE: 0x80000000, STATUS: 1 } as const;
 
 /** TXT.STS bits: 5 NoDMA enabled, 8 block map status, 9 NoDMA cache, 10 NoDMA table protect. */
-export const TXT_STATUS = {
+const TXT_STATUS = {
   NODMA: 1 << 5,
   BLOCK_MAP: 1 << 8,
   CACHE: 1 << 9,
@@ -193,15 +193,14 @@ export class NoDmaChipset implements AccessGate {
   /** Address of the word of the NoDMA table that holds the bit of a page, or -1 behind the table's end. */
   wordOf(address: HostPhysicalAddress): number {
     const page = pageOf(address);
-    const isCovered = page >= 0 && page < this.#tableBytes * 8;
-    return isCovered ? addressAfter(this.#tableBase, Math.floor(page / 32) * 4) : -1;
+    return page < this.#tableBytes * 8 ? addressAfter(this.#tableBase, Math.floor(page / 32) * 4) : -1;
   }
 
   #inTable(address: HostPhysicalAddress): boolean {
-    const page = pageOf(address);
-    if (!(page >= 0 && page < this.#tableBytes * 8)) return false;
-    const word = this.#memory.readU32(addressAfter(this.#tableBase, Math.floor(page / 32) * 4));
-    return ((word >>> (page & 31)) & 1) === 1;
+    const at = this.wordOf(address);
+    if (at < 0) return false;
+    const word = this.#memory.readU32(hostPhysicalAddress(at));
+    return ((word >>> (pageOf(address) & 31)) & 1) === 1;
   }
 
   #inDpr(address: HostPhysicalAddress, end: number): boolean {

@@ -57,7 +57,7 @@ export function crossValidate(
  * The constants with the least mean square error over a machine's rates with the IOMMU on, cache warm, at windows that
  * the IOTLB does not hold: one constant after the other, until none of them can be bettered by itself.
  */
-export function chooseConstants(machine: MeasuredMachine, seed: number): UnitConstants {
+function chooseConstants(machine: MeasuredMachine, seed: number): UnitConstants {
   const errorOf = errorFunction(machine, seed);
   const middle = (values: readonly number[]) => present(values[values.length >> 1]);
   let best = Object.fromEntries(NAMES.map((name) => [name, middle(CHOICES[name])])) as Record<

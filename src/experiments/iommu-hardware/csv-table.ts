@@ -40,7 +40,7 @@ export class CsvTable<Column extends string> {
 }
 
 /** One line. Each method reads a cell as what it should be. @throws HardwareDataError if it is something else */
-export class CsvLine {
+class CsvLine {
   readonly #place: string;
   readonly #header: readonly string[];
   readonly #cells: readonly string[];

@@ -33,7 +33,7 @@ const ISSUE_HEADROOM = 1.25;
  * The link of the measured card, Gen 3 x8. What the data link layer takes is inside the measured limits, so here it
  * takes nothing; where a measured limit is above such a link, a wider one is taken.
  */
-export function linkParameters(machine: MachineParameters): PcieParameters {
+function linkParameters(machine: MachineParameters): PcieParameters {
   const latencyNs = machine.latency.unloadedNs;
   const propagationNs = Math.max(
     0,
@@ -133,11 +133,6 @@ export class RandomDma {
     const [fromNs, from] = [this.#kernel.nowNs, this.#finished];
     while (this.#finished < from + transactions) this.#kernel.step();
     return ((this.#finished - from) / (this.#kernel.nowNs - fromNs)) * 1e9;
-  }
-
-  /** Warms up, then takes the mean of `transactions`, from issue to completion, ns. For one at a time. */
-  meanLatencyNs(transactions: number): number {
-    return 1e9 / this.run(transactions);
   }
 
   checkInvariants(): void {

@@ -6,7 +6,8 @@ import { PAGE_BYTES } from '../../../host/memory/physical-memory.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../../../nic/descriptor.js';
 import { MAILBOX } from '../../../nic/registers.js';
 import { present } from '../../../scheduler/present.js';
-import type { GuestRun, Machine } from '../../machine/machine.js';
+import type { GuestRun } from '../../machine/guest-run.js';
+import type { Machine } from '../../machine/machine.js';
 
 /** Who turns on whom. */
 export interface Turn {

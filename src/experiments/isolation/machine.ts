@@ -4,8 +4,9 @@ import { makeDiscipline } from '../../../scheduler/disciplines/index.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { tallyIn } from '../../../scheduler/tally.js';
 import { FairnessMeter } from '../../machine/fairness-meter.js';
+import type { GuestRun } from '../../machine/guest-run.js';
 import { LatencyRecorder } from '../../machine/latency.js';
-import { type GuestRun, Machine } from '../../machine/machine.js';
+import { Machine } from '../../machine/machine.js';
 import { checkScenario } from '../../scenario/load.js';
 import type { ScenarioInput } from '../../scenario/schema.js';
 import { protectionWith } from '../mapping-approaches.js';
@@ -17,9 +18,9 @@ export const CORES = 4;
 /** Frames of the steady victim and of the neighbour while it is good, bytes, and the wire that they take. */
 export const STEADY_BYTES = 1000;
 export const STEADY_BPS = 200e6;
-export const REQUEST_BYTES = 128;
-export const RESPONSE_BYTES = 1024;
-export const THINK_NS = 50_000;
+const REQUEST_BYTES = 128;
+const RESPONSE_BYTES = 1024;
+const THINK_NS = 50_000;
 
 /** Warm-up; window before the turn; settling, since the neighbour has just turned; window after it. ns */
 export const TIMES = {
@@ -37,7 +38,7 @@ export const STEP_NS = 1_000_000;
 const START_SPREAD_NS = 200_000;
 
 /** What each is entitled to, for disciplines that ask for more than a weight; all weights are 1. */
-export const ENTITLED = {
+const ENTITLED = {
   steady: { priority: 0, deadlineNs: 200_000, tenant: 0, minimumBps: 220_000_000 },
   asking: { priority: 0, deadlineNs: 200_000, tenant: 0, minimumBps: 60_000_000 },
   neighbour: { priority: 1, deadlineNs: 2_000_000, tenant: 1, limitBps: 400_000_000 },

@@ -24,7 +24,7 @@ export const LEAVING = {
 } as const satisfies Partial<QueueLockOptions>;
 
 /** Rows of published throughput from which a constant above was found, by cores: none of them is a prediction. */
-export const FITTED_CORES: readonly number[] = [1, 8, 16];
+const FITTED_CORES: readonly number[] = [1, 8, 16];
 
 /** How the tail of the queue is written: a trap to the hypervisor below, or not at all; and whether waiters leave. */
 export type TailWrite = 'trapped' | 'trapped, waiters stay' | 'untrapped';

@@ -63,7 +63,7 @@ export const VIRTUALIZATION_STEPS = [
 ] as const satisfies readonly CostName[];
 
 /** Cycles as a setting has them. */
-export function costsOf(setting: Setting): Record<CostName, number> {
+function costsOf(setting: Setting): Record<CostName, number> {
   const costs = foundCosts();
   if (setting === 'hypervisor') return costs;
   return { ...costs, ...Object.fromEntries(VIRTUALIZATION_STEPS.map((name) => [name, 0])) };

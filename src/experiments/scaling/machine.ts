@@ -37,7 +37,7 @@ const WARM_UP_LAPS = 1.5;
 const WINDOW_LAPS = 1;
 
 /** Virtual time in which the wire carries what the rings of so many guests hold, ns. */
-export function lapNs(guests: number): number {
+function lapNs(guests: number): number {
   return Math.ceil(guests * RING_SLOTS * FRAME_NS);
 }
 

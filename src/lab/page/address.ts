@@ -1,4 +1,5 @@
 import { effect, signal } from '@preact/signals';
+import { UserError } from '../../../scheduler/errors.js';
 import { decodeLink, encodeLink, type LabState } from '../link.js';
 import {
   activity,
@@ -18,6 +19,8 @@ import { enterTour, tourAt } from './tour-store.js';
 
 /** The state as the link of the page has it. */
 export const link = signal('');
+/** Why there is no link; empty while there is one. */
+export const linkRefusal = signal('');
 
 function stateNow(): LabState {
   const tour = tourAt.value;
@@ -31,6 +34,18 @@ function stateNow(): LabState {
   };
 }
 
+/** The link of a state. One that is too long is none: the address then is that of a page without a state. */
+function encoded(state: LabState): string {
+  linkRefusal.value = '';
+  try {
+    return encodeLink(state);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    linkRefusal.value = error.message;
+    return '#';
+  }
+}
+
 /** Keeps the address of the page at what it shows, whenever the machine stands still. */
 export function keepAddress(): void {
   effect(() => {
@@ -40,7 +55,7 @@ export function keepAddress(): void {
     // A film of a machine of its own is no state of the run.
     if (film.value !== undefined && film.value.cast === undefined) return;
     if (film.value === undefined && activity.value !== 'paused' && activity.value !== 'ended') return;
-    const next = encodeLink(state);
+    const next = encoded(state);
     if (next === link.peek()) return;
     link.value = next;
     history.replaceState(null, '', next);
@@ -76,7 +91,7 @@ export function openAddress(): void {
     if (attack !== undefined) return;
     if (state.position.events === 0 && state.position.atNs === 0 && !prefersStillness()) play();
   } catch (error) {
-    message.value = error instanceof Error ? error.message : String(error);
     open(plans.value);
+    message.value = error instanceof Error ? error.message : String(error);
   }
 }

@@ -1,4 +1,6 @@
+import { UserError } from '../../../scheduler/errors.js';
 import type { ScenarioInput } from '../../scenario/schema.js';
+import { plansOf } from '../plan.js';
 import { SMALL_GUEST } from '../presets.js';
 import { captures, message, open, plans } from './store.js';
 
@@ -12,7 +14,7 @@ export async function takeFiles(files: readonly File[]): Promise<void> {
     for (const file of files) {
       if (file.size > MOST_BYTES)
         throw new Error(`${file.name} has ${file.size} bytes, expected at most ${MOST_BYTES}`);
-      if (/\.json$/iu.test(file.name)) scenario = JSON.parse(await file.text()) as ScenarioInput;
+      if (/\.json$/iu.test(file.name)) scenario = scenarioIn(file.name, await file.text());
       else if (/\.[cm]?[jt]s$/iu.test(file.name))
         throw new Error(
           `${file.name} is a module; expected a scenario in JSON: the lab runs no code of a file`,
@@ -28,8 +30,17 @@ export async function takeFiles(files: readonly File[]): Promise<void> {
   }
 }
 
+/** What a file says; the machine looks at its fields. @throws UserError */
+function scenarioIn(name: string, text: string): ScenarioInput {
+  try {
+    return JSON.parse(text) as ScenarioInput;
+  } catch (error) {
+    throw new UserError(`${name} is not JSON (${(error as Error).message}), expected a scenario`);
+  }
+}
+
 function openScenario(scenario: ScenarioInput): void {
-  open(plans.value.map((plan) => ({ ...plan, scenario })));
+  open(plansOf(scenario, plans.value));
 }
 
 /** A scenario in which a capture is played by one guest, and the far end. */

@@ -17,6 +17,11 @@ export function rateText(bps: number): string {
   return bps > 0 ? `${(bps / 1e3).toFixed(0)} kb/s` : '0';
 }
 
+/** What a wire carries, to its last digit. */
+export function wireRateText(bps: number): string {
+  return bps >= 1e9 ? `${bps / 1e9} Gb/s` : `${bps / 1e6} Mb/s`;
+}
+
 /** A count that stays short. */
 export function countText(count: number): string {
   if (count >= 1e9) return `${(count / 1e9).toFixed(2)} G`;

@@ -1,7 +1,9 @@
+import { DEFAULT_NIC } from '../../../nic/parameters.js';
 import type { ScenarioInput } from '../../scenario/schema.js';
 import { MOST_LAB_GUESTS } from '../limits.js';
 import type { LabPlan } from '../plan.js';
 import { PRESETS, SMALL_GUEST } from '../presets.js';
+import { wireRateText } from './format.js';
 import { captures, change as changeNow, machines, open, plans, replan } from './store.js';
 import { ownerColour } from './theme.js';
 
@@ -31,8 +33,8 @@ export function separateGuests(guests: readonly Guest[]): Guest[] {
 }
 
 /**
- * What is turned. Weight, limit, priority, balloon and what a guest sends are turned while the machine runs; all else
- * starts it anew at time 0 with the same seed.
+ * What is turned. Weight, limit, priority, balloon, what a guest sends and the rate of the wire are turned while the machine
+ * runs; all else starts it anew at time 0 with the same seed.
  */
 export function KnobsPanel() {
   const [plan] = plans.value;
@@ -93,21 +95,24 @@ function ScenarioKnob({ scenario }: ScenarioProps) {
   );
 }
 
+/** Rates that wires have. */
+const RATES = [100e6, 1e9, 10e9, 25e9, 100e9];
+
 function RateKnob({ scenario }: ScenarioProps) {
+  const changed = (scenario.changes ?? []).findLast(({ rateBps }) => rateBps !== undefined)?.rateBps;
+  const now = changed ?? scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps;
+  const offered = RATES.includes(now) ? RATES : [...RATES, now].sort((one, other) => one - other);
   return (
     <label>
-      <span>rate of the wire</span>
+      <span>rate of the wire, now</span>
       <select
         data-knob="rate"
-        value={String(scenario.nic?.rateBps ?? 10_000_000_000)}
-        onChange={({ currentTarget }) => {
-          const rateBps = Number(currentTarget.value);
-          rescene((other) => ({ ...other, nic: { ...other.nic, rateBps } }));
-        }}
+        value={String(now)}
+        onChange={({ currentTarget }) => changeNow({ rateBps: Number(currentTarget.value) })}
       >
-        {[100e6, 1e9, 10e9, 25e9, 100e9].map((rate) => (
+        {offered.map((rate) => (
           <option key={rate} value={String(rate)}>
-            {rate >= 1e9 ? `${rate / 1e9} Gb/s` : `${rate / 1e6} Mb/s`}
+            {wireRateText(rate)}
           </option>
         ))}
       </select>

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { LabPlan } from '../plan.js';
 import { terminalCommand } from '../terminal-command.js';
-import { link } from './address.js';
+import { link, linkRefusal } from './address.js';
 import { takeFiles } from './dropped-files.js';
 import { activity, announcement, film, go, machines, plans, position, request } from './store.js';
 
@@ -27,7 +27,7 @@ export function LinksPanel() {
       <p class="hint">
         Scenario, approach, discipline, seed, knobs, and the time at which the machine stands.
       </p>
-      {isStill ? <Copied label="link" text={address} /> : <p>Pause the machine to get its link.</p>}
+      <Link isStill={isStill} address={address} />
       <h3>Run this in a terminal</h3>
       {!isStill || position.value.atNs === 0 ? (
         <p class="hint">
@@ -77,6 +77,12 @@ export function LinksPanel() {
       />
     </div>
   );
+}
+
+function Link({ isStill, address }: { isStill: boolean; address: string }) {
+  if (!isStill) return <p>Pause the machine to get its link.</p>;
+  if (linkRefusal.value !== '') return <p>No link carries this state: {linkRefusal.value}</p>;
+  return <Copied label="link" text={address} />;
 }
 
 function Command({ plan, fingerprint }: { plan: LabPlan; fingerprint: string }) {

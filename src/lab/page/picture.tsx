@@ -5,7 +5,7 @@ import type { MachineLayout, MachineState } from '../machine-state.js';
 import type { PageBlock } from '../memory-map.js';
 import type { LabPlan } from '../plan.js';
 import type { ContextState, DomainState, GuestState, Snapshot } from '../snapshot.js';
-import { countText, latencyText, rateText } from './format.js';
+import { countText, latencyText, rateText, wireRateText } from './format.js';
 import { MemoryBlock } from './memory-block.js';
 import { Overlay } from './overlay.js';
 import {
@@ -107,6 +107,7 @@ function ShownMachine({ index, layout, state }: ShownMachineProps) {
           onClick={() => look(index, { kind: 'wire' })}
         >
           <strong>wire</strong>
+          <span class="wire-rate">{wireRateText(snapshot.wireRateBps)}</span>
           <WireStrip index={index} />
           <span class="number">{rateText(mbps.reduce((sum, share) => sum + share, 0) * 1e6)}</span>
         </button>

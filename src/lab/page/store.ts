@@ -124,6 +124,7 @@ let afterOpening: (() => void) | undefined;
 /** Builds the machines anew at time 0, or takes them to a position. */
 export function open(next: readonly LabPlan[], to?: Position, then?: () => void): void {
   leaveFilm();
+  message.value = undefined;
   opening.push({ then });
   send({
     kind: 'open',
@@ -197,7 +198,7 @@ export function showPicture(at: number): void {
 }
 
 /** Index of the next picture, either way, at which a unit was counted; the last or the first one when there is none. */
-export function pictureWith(unit: StepUnit, way: 1 | -1): number {
+function pictureWith(unit: StepUnit, way: 1 | -1): number {
   const pictures = film.value?.pictures ?? [];
   const countOf = (at: number) => {
     const snapshot = pictures[at]?.snapshot;
@@ -365,7 +366,6 @@ function takeOpened(report: ReportOf<'opened'>): void {
   catalogue.value = report.catalogue;
   layouts.value = report.layouts;
   live.layouts = report.layouts;
-  message.value = undefined;
   isFresh = true;
   const opened = opening.shift();
   afterOpening = opening.length === 0 ? opened?.then : undefined;
@@ -445,6 +445,9 @@ function takeFigures(report: ReportOf<'state'>, isOther: boolean): void {
 function takeRefusal({ request: refused, message: why }: ReportOf<'refused'>): void {
   if (refused === 'attack' || refused === 'attack-here') isFilming.value = false;
   if (refused === 'open') opening.shift();
+  // Refused as the page was opened: it begins as one whose link says nothing.
+  const isEmpty = layouts.value.length === 0 && opening.length === 0;
+  if (refused === 'open' && isEmpty && !isServed.value) open(plans.value);
   message.value = why;
   announcement.value = why;
 }

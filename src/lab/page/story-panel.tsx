@@ -43,7 +43,7 @@ export function StoryPanel() {
 }
 
 /** What the access gate read on its way to an answer, entry by entry, with the bits that decide. */
-export function WalkTable({ walk }: { walk: AccessWalk }) {
+function WalkTable({ walk }: { walk: AccessWalk }) {
   return (
     <details class="walk" open={!walk.allowed}>
       <summary>

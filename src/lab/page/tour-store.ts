@@ -9,7 +9,6 @@ import {
   go,
   leaveFilm,
   machines,
-  open,
   openThen,
   pause,
   plans,
@@ -67,12 +66,6 @@ export function enterTour(id: string, step: number): void {
 export function leaveTour(): void {
   tourAt.value = undefined;
   leaveFilm();
-}
-
-/** Starts a tour's machines anew, for another try. */
-export function restartTour(): void {
-  const { value: current } = tour;
-  if (current !== undefined) open(current.plans);
 }
 
 function perform(act: TourAct): void {

@@ -157,7 +157,11 @@ export class LiveLabSession {
     const checked = checkScenario({ ...scenario, changes: [{ ...entry, atNs: 0 }] });
     const [change] = checked.changes ?? [];
     if (change === undefined) return;
-    const { guest, weight, limitBps, priority } = change;
+    const { guest, weight, limitBps, priority, rateBps } = change;
+    if (rateBps !== undefined)
+      throw new UserError(
+        'rateBps is no knob of a session with real guests, expected an entry of `changes` in its scenario',
+      );
     const number = machine.guests.findIndex(({ name }) => name === guest);
     if (number < 0) {
       const names = machine.guests.map(({ name }) => name).join(', ');

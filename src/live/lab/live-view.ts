@@ -1,5 +1,6 @@
 import { NO_CONTEXT } from '../../../scheduler/branded.js';
 import { present } from '../../../scheduler/present.js';
+import { total } from '../../../scheduler/tally.js';
 import { Columns, type ShownGuest } from '../../lab/columns.js';
 import { FaultCount } from '../../lab/fault-count.js';
 import { type Details, inspect, type Section, type Subject } from '../../lab/inspect.js';
@@ -7,7 +8,7 @@ import { Journal } from '../../lab/journal.js';
 import type { MachineLayout, MachineState } from '../../lab/machine-state.js';
 import { type PageBlock, pageStates } from '../../lab/memory-map.js';
 import type { Counts, ServedState } from '../../lab/protocol.js';
-import { type GuestState, machineSnapshot, total } from '../../lab/snapshot.js';
+import { type GuestState, machineSnapshot } from '../../lab/snapshot.js';
 import type { LiveGuest } from '../live-guest.js';
 import { stateOf } from '../server/live-sample.js';
 import { liveMemoryMap } from './live-memory-map.js';
@@ -46,12 +47,11 @@ export class LiveView {
   }
 
   get layout(): MachineLayout {
-    const { subject, machine } = this.#served;
+    const { subject } = this.#served;
     return {
       approach: subject.protection,
       discipline: subject.discipline,
       blocks: this.#blocks,
-      rateBps: machine.host.nic.parameters.rateBps,
       endNs: Number.MAX_SAFE_INTEGER,
     };
   }

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 
 /** Longest that the end of a connection waits for its other side, ms. */
-export const END_MS = 1000;
+const END_MS = 1000;
 
 /**
  * Bounds the end of a connection whose other side may neither read nor end: after `END_MS` it is gone, whatever still waits

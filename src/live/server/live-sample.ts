@@ -1,5 +1,5 @@
 import { present } from '../../../scheduler/present.js';
-import { tallyIn } from '../../../scheduler/tally.js';
+import { tallyIn, total } from '../../../scheduler/tally.js';
 import { documentLine } from '../../report/document-text.js';
 import { type DocumentHead, documentHead } from '../../report/json-document.js';
 import type { LiveMachine } from '../live-machine.js';
@@ -129,10 +129,4 @@ export function stateOf(guest: LiveMachine['guests'][number]): GuestSample['stat
   if (guest.device.port !== undefined) return 'running';
   if (guest.device.pausable?.paused === true) return 'paused';
   return guest.device.lastFault === undefined ? 'attached' : 'stopped';
-}
-
-function total(counts: Readonly<Partial<Record<string, number>>>): number {
-  let sum = 0;
-  for (const count of Object.values(counts)) if (count !== undefined) sum += count;
-  return sum;
 }

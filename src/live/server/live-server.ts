@@ -162,17 +162,6 @@ export class LiveServer implements ServedSession {
     return [...guests, { name: 'uplink', words: uplinkCommand(this.#uplink.path) }];
   }
 
-  /** System calls on guests' memory so far. */
-  get memoryCalls(): { readonly reads: number; readonly writes: number } {
-    let reads = 0;
-    let writes = 0;
-    for (const { calls } of this.#rams) {
-      reads += calls.reads;
-      writes += calls.writes;
-    }
-    return { reads, writes };
-  }
-
   /** Bytes that wait to be read by virtual machines. */
   get unsentBytes(): number {
     return this.#sockets.reduce((sum, socket) => sum + socket.unsentBytes, 0);

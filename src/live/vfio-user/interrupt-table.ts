@@ -1,5 +1,5 @@
 /** Bytes of an entry of an MSI-X table: address, data, vector control (PCI 3.0, 6.8.2). */
-export const TABLE_ENTRY_BYTES = 16;
+const TABLE_ENTRY_BYTES = 16;
 const MASKED = 1;
 
 /** A message to send. */

@@ -1,8 +1,7 @@
-import { HEADER_BYTES } from './messages.js';
+import { HEADER, HEADER_BYTES, MAX_TRANSFER_BYTES } from './messages.js';
 
 /** Longest message that is taken, bytes: what a client can make us keep of one that it does not finish. */
-export const MAX_MESSAGE_BYTES = 65_536 + 64;
-const SIZE_OFFSET = 4;
+export const MAX_MESSAGE_BYTES = MAX_TRANSFER_BYTES + 64;
 
 /** Cuts a stream of bytes into messages. Keeps at most one message that has not come whole. */
 export class MessageStream {
@@ -54,6 +53,6 @@ export class MessageStream {
 /** The size that the message at an offset says; undefined when no message has it. */
 function sizeOf(bytes: Uint8Array, at: number): number | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, HEADER_BYTES);
-  const size = view.getUint32(SIZE_OFFSET, true);
+  const size = view.getUint32(HEADER.SIZE, true);
   return size < HEADER_BYTES || size > MAX_MESSAGE_BYTES ? undefined : size;
 }

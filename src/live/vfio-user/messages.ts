@@ -9,15 +9,12 @@ export interface MessageField {
 const field = <Name extends string>(name: Name, offset: number, bytes: MessageField['bytes']) =>
   ({ name, offset, bytes }) as const;
 
-/** Header of every message. */
+/** Header of every message, and where its fields lie: two of 16 bits, three of 32. */
 export const HEADER_BYTES = 16;
-export const HEADER = [
-  field('id', 0, 2),
-  field('command', 2, 2),
-  field('size', 4, 4),
-  field('flags', 8, 4),
-  field('error', 12, 4),
-] as const;
+export const HEADER = { ID: 0, COMMAND: 2, SIZE: 4, FLAGS: 8, ERROR: 12 } as const;
+
+/** Most bytes that one message reads or writes of a region; said in VERSION as `max_data_xfer_size`. */
+export const MAX_TRANSFER_BYTES = 65_536;
 
 /** Flags of the header: bits 3:0 are the kind of the message. */
 export const TYPE_MASK = 0xf;
@@ -164,11 +161,11 @@ export function message(
 ): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES + payloadBytes);
   const view = new DataView(bytes.buffer);
-  view.setUint16(0, id, true);
-  view.setUint16(2, code, true);
-  view.setUint32(4, bytes.length, true);
-  view.setUint32(8, flags, true);
-  view.setUint32(12, error, true);
+  view.setUint16(HEADER.ID, id, true);
+  view.setUint16(HEADER.COMMAND, code, true);
+  view.setUint32(HEADER.SIZE, bytes.length, true);
+  view.setUint32(HEADER.FLAGS, flags, true);
+  view.setUint32(HEADER.ERROR, error, true);
   fill(new DataView(bytes.buffer, HEADER_BYTES), bytes.subarray(HEADER_BYTES));
   return bytes;
 }

@@ -9,14 +9,18 @@ export interface SessionFaultDefinition {
 const fault = <Name extends string>(name: Name, closes: boolean, meaning: string) =>
   ({ name, closes, meaning }) as const;
 
-export const SESSION_FAULTS = [
+const SESSION_FAULTS = [
   fault('message-size', true, 'A message says that it is shorter than its header, or longer than 64 KB'),
   fault('version-first', true, 'A command came before VERSION'),
   fault('version', true, 'VERSION asks for another major version, or is no JSON'),
   fault('half-a-message', true, 'A message was begun and not finished within 5 s'),
   fault('no-version', true, 'No VERSION came within 5 s'),
   fault('slow-reader', true, 'More than 1 MB waits to be read by the client'),
-  fault('short-payload', false, 'A command lacks a part of its fields or data'),
+  fault(
+    'short-payload',
+    false,
+    'A command lacks a part of its fields or data, or has no space for the answer',
+  ),
   fault('unknown-command', false, 'A command that the protocol does not have, or not from a client'),
   fault('bad-range', false, 'An access or a mapping that lies outside of what there is'),
   fault('too-many-mappings', false, 'More mappings than are kept for one client'),

@@ -19,9 +19,11 @@ import {
   FLAG_ERROR,
   FLAG_NO_REPLY,
   fixedBytes,
+  HEADER,
   HEADER_BYTES,
   IRQ_EVENTFD,
   IRQ_NORESIZE,
+  MAX_TRANSFER_BYTES,
   message,
   Payload,
   REGION_READ,
@@ -78,11 +80,9 @@ export interface SessionTimers {
 }
 
 /** How long a client may take for its VERSION, and for the rest of a message, ns. */
-export const PATIENCE_NS = 5_000_000_000;
+const PATIENCE_NS = 5_000_000_000;
 /** QEMU sends SET_IRQS from inside the guest's store to the MSI-X table: the table is read when that is over, ns. */
 const TABLE_DELAY_NS = 1_000_000;
-/** Region accesses are by single registers; nothing in a guest reads more at once. */
-const MAX_ACCESS_BYTES = 4096;
 const MSIX = INTERRUPT_KINDS.indexOf('msix');
 /** Descriptors that are kept for a message that has not come whole; as many as a message may have is said in VERSION. */
 const MOST_HELD = 8;
@@ -91,8 +91,14 @@ export const PAGES_A_TURN = 16_384;
 const TABLE_REQUEST_ID = 0xbeef;
 const MAX_VERSION_BYTES = 4096;
 
-/** What the server says of itself; one transfer is never larger than an access. */
-const CAPABILITIES = '{"capabilities":{"max_msg_fds":8,"max_data_xfer_size":65536,"migration":{}}}\0';
+/**
+ * What the server says of itself in VERSION: what is left out has the specification's own value, which for mappings is
+ * 65,535. There is no migration, so nothing is said of it.
+ */
+function capabilities(mostRanges: number): Uint8Array {
+  const said = { max_msg_fds: MOST_HELD, max_data_xfer_size: MAX_TRANSFER_BYTES, max_dma_maps: mostRanges };
+  return new TextEncoder().encode(`${JSON.stringify({ capabilities: said })}\0`);
+}
 
 /** A message that waits for the client's next turn. */
 interface WaitingMessage {
@@ -263,11 +269,11 @@ export class VfioUserSession {
   #heed(bytes: Uint8Array, descriptors: readonly ReceivedDescriptor[]): number {
     this.#messages += 1;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if ((view.getUint32(8, true) & TYPE_MASK) === TYPE_REPLY) {
+    if ((view.getUint32(HEADER.FLAGS, true) & TYPE_MASK) === TYPE_REPLY) {
       this.#onReply(bytes, view);
       return 0;
     }
-    const definition = commandOf(view.getUint16(2, true));
+    const definition = commandOf(view.getUint16(HEADER.COMMAND, true));
     const payload = bytes.subarray(HEADER_BYTES);
     if (definition?.name !== 'VERSION' && this.#state === 'greeting') {
       this.fail('version-first');
@@ -296,6 +302,7 @@ export class VfioUserSession {
     else if (name === 'DMA_MAP') this.#map(view, payload, descriptors);
     else if (name === 'DMA_UNMAP') this.#unmap(view, payload);
     else if (name === 'DEVICE_GET_INFO') {
+      if (!this.#mayAnswer(view, new Payload(name, payload).number('argsz'), 16)) return;
       this.#reply(view, 16, (answer) => {
         const values = [16, DEVICE_RESETTABLE | DEVICE_PCI, REGION_COUNT, INTERRUPT_KINDS.length];
         for (const [at, value] of values.entries()) answer.setUint32(4 * at, value, true);
@@ -311,19 +318,18 @@ export class VfioUserSession {
 
   #greet(view: DataView, payload: Uint8Array): void {
     const version = new Payload('VERSION', payload);
-    const text = payload.subarray(4);
-    if (this.#state !== 'greeting' || version.number('major') !== 0 || !isVersionData(text)) {
+    if (this.#state !== 'greeting' || version.number('major') !== 0 || !isVersionData(payload.subarray(4))) {
       this.#refuse(view, ERRNO.EINVAL);
       this.fail('version');
       return;
     }
     this.#state = 'ready';
     this.#stopPatience();
-    const capabilities = new TextEncoder().encode(CAPABILITIES);
-    this.#reply(view, 4 + capabilities.length, (answer, bytes) => {
+    const text = capabilities(this.#plan.mostRanges);
+    this.#reply(view, 4 + text.length, (answer, bytes) => {
       answer.setUint16(0, 0, true);
       answer.setUint16(2, Math.min(1, version.number('minor')), true);
-      bytes.set(capabilities, 4);
+      bytes.set(text, 4);
     });
   }
 
@@ -358,6 +364,7 @@ export class VfioUserSession {
 
   #unmap(view: DataView, payload: Uint8Array): void {
     const fields = new Payload('DMA_UNMAP', payload);
+    if (!this.#mayAnswer(view, fields.number('argsz'), 24)) return;
     const all = (fields.number('flags') & UNMAP_ALL) !== 0;
     const ranges = all
       ? this.ranges.clear()
@@ -389,8 +396,18 @@ export class VfioUserSession {
     for (const { number } of descriptors) this.#plan.connection.descriptors?.release(number);
   }
 
+  /** `argsz`: the client takes no longer answer. One that has no space for the fixed part is refused. */
+  #mayAnswer(view: DataView, most: number, bytes: number): boolean {
+    if (most >= bytes) return true;
+    this.fail('short-payload');
+    this.#refuse(view, ERRNO.EINVAL);
+    return false;
+  }
+
   #regionInfo(view: DataView, payload: Uint8Array): void {
-    const index = new Payload('DEVICE_GET_REGION_INFO', payload).number('index');
+    const fields = new Payload('DEVICE_GET_REGION_INFO', payload);
+    if (!this.#mayAnswer(view, fields.number('argsz'), 32)) return;
+    const index = fields.number('index');
     const size = this.#plan.function.regionBytes[index];
     if (size === undefined) {
       this.fail('bad-range');
@@ -406,7 +423,9 @@ export class VfioUserSession {
   }
 
   #interruptInfo(view: DataView, payload: Uint8Array): void {
-    const index = new Payload('DEVICE_GET_IRQ_INFO', payload).number('index');
+    const fields = new Payload('DEVICE_GET_IRQ_INFO', payload);
+    if (!this.#mayAnswer(view, fields.number('argsz'), 16)) return;
+    const index = fields.number('index');
     const count = this.#plan.function.interrupts[index];
     if (count === undefined) {
       this.fail('bad-range');
@@ -426,7 +445,7 @@ export class VfioUserSession {
     const region = fields.number('region');
     const count = fields.number('count');
     const size = this.#plan.function.regionBytes[region];
-    const isKnown = size !== undefined && count <= MAX_ACCESS_BYTES;
+    const isKnown = size !== undefined && count <= MAX_TRANSFER_BYTES;
     if (!isKnown || fields.exact('offset') + BigInt(count) > BigInt(size)) {
       this.fail('bad-range');
       this.#refuse(view, ERRNO.EINVAL);
@@ -450,14 +469,14 @@ export class VfioUserSession {
   }
 
   #onReply(bytes: Uint8Array, view: DataView): void {
-    const asked = this.#tablesAsked > 0 && view.getUint16(0, true) === TABLE_REQUEST_ID;
+    const asked = this.#tablesAsked > 0 && view.getUint16(HEADER.ID, true) === TABLE_REQUEST_ID;
     if (!asked) {
       this.fail('bad-reply');
       return;
     }
     this.#tablesAsked -= 1;
     // Behind a virtual IOMMU the table cannot be read: the client says so, and vectors wait.
-    if ((view.getUint32(8, true) & FLAG_ERROR) !== 0) return;
+    if ((view.getUint32(HEADER.FLAGS, true) & FLAG_ERROR) !== 0) return;
     if (bytes.length < HEADER_BYTES + 16 + this.#interrupts.bytes) {
       this.fail('bad-reply');
       return;
@@ -496,15 +515,21 @@ export class VfioUserSession {
 
   #reply(request: DataView, bytes: number, fill?: (view: DataView, bytes: Uint8Array) => void): void {
     if (this.#state === 'closed') return;
-    const quiet = (request.getUint32(8, true) & FLAG_NO_REPLY) !== 0;
-    const answer = message(request.getUint16(0, true), request.getUint16(2, true), TYPE_REPLY, bytes, fill);
+    const quiet = (request.getUint32(HEADER.FLAGS, true) & FLAG_NO_REPLY) !== 0;
+    const answer = message(
+      request.getUint16(HEADER.ID, true),
+      request.getUint16(HEADER.COMMAND, true),
+      TYPE_REPLY,
+      bytes,
+      fill,
+    );
     if (!quiet) this.#plan.connection.send(answer);
   }
 
   #refuse(request: DataView, error: number): void {
-    if (this.#state === 'closed' || (request.getUint32(8, true) & FLAG_NO_REPLY) !== 0) return;
-    const id = request.getUint16(0, true);
-    const code = request.getUint16(2, true);
+    if (this.#state === 'closed' || (request.getUint32(HEADER.FLAGS, true) & FLAG_NO_REPLY) !== 0) return;
+    const id = request.getUint16(HEADER.ID, true);
+    const code = request.getUint16(HEADER.COMMAND, true);
     this.#plan.connection.send(message(id, code, TYPE_REPLY | FLAG_ERROR, 0, undefined, error));
   }
 

@@ -67,7 +67,7 @@ export function unbeaten(
 }
 
 /** The guest that sends least: a call beside a bulk transfer. Undefined where there are no two that can be compared. */
-export function lightestGuest(compared: readonly Compared[]): string | undefined {
+function lightestGuest(compared: readonly Compared[]): string | undefined {
   const { run } = compared.find(({ none, run }) => none === run) ?? {};
   const sending = (run?.guests ?? []).filter(({ latencyNs }) => latencyNs !== undefined);
   if (sending.length < 2) return undefined;

@@ -7,6 +7,7 @@ import { gatesAnswer } from '../../attack/gates-answer.js';
 import type { LetThrough } from '../../attack/let-through.js';
 import { expandGuests } from '../../machine/machine.js';
 import type { RunResult } from '../../machine/run-result.js';
+import type { Scenario } from '../../scenario/schema.js';
 import { captureText, replayedCaptures } from '../capture-text.js';
 import type { FigureParameter, ReportFigure } from '../html/figure.js';
 import { html, idOf, type Markup } from '../html/markup.js';
@@ -21,16 +22,19 @@ import { type Compared, compareRuns, mostSlowed, PRICE_METRICS, ranked, shownGue
 import {
   balloonFigure,
   cpuFigure,
+  flowControlFigure,
   goodputFigure,
   iotlbFigure,
   latencyFigure,
-  sharesFigure,
 } from './figures.js';
 import { limitsAnswers } from './limits.js';
 import { priceFigure, priceTable } from './price-figure.js';
 import { seedSamples, seedsFigure } from './seeds.js';
+import { sharesFigure } from './shares-figure.js';
 
 const MOST_GUESTS_NAMED = 12;
+/** Rates that the wire gets while the run goes on, likewise. */
+const MOST_RATES_NAMED = 6;
 /** Goodputs within this fraction of the largest are alike. */
 const ALIKE = 0.02;
 
@@ -89,7 +93,12 @@ export function describeComparison(
         id: 'service',
         title: 'What each guest gets',
         text: [],
-        figures: existing(latencyFigure(runs), goodputFigure(runs), sharesFigure(runs, heading.durationNs)),
+        figures: existing(
+          latencyFigure(runs),
+          goodputFigure(runs),
+          sharesFigure(runs, heading.durationNs),
+          flowControlFigure(runs),
+        ),
         origin,
       },
       { id: 'cost', title: 'What it costs', text: [], figures: [cpuFigure(runs)], origin },
@@ -282,6 +291,19 @@ function replayParameters([first]: readonly RunResult[]): FigureParameter[] {
     .map(({ guest, capture }) => ({ name: `replay of ${guest}`, value: captureText(capture) }));
 }
 
+/** Rate of the wire; with those that it gets, and when. */
+function portText({ nic, changes = [] }: Scenario): string {
+  const first = `${(nic?.rateBps ?? DEFAULT_NIC.rateBps) / 1e9} Gb/s`;
+  const later = changes
+    .flatMap(({ atNs, rateBps }) => (rateBps === undefined ? [] : [{ atNs, rateBps }]))
+    .sort((one, other) => one.atNs - other.atNs);
+  const named = later
+    .slice(0, MOST_RATES_NAMED)
+    .map(({ atNs, rateBps }) => `${rateBps / 1e9} Gb/s from ${atNs / 1e6} ms on`);
+  const more = later.length > named.length ? [`and ${later.length - named.length} more`] : [];
+  return [first, ...named, ...more].join(', ');
+}
+
 function parametersOf(
   { loaded, discipline, warmUpNs, durationNs, seed }: RunHeading,
   runs: readonly RunResult[],
@@ -306,7 +328,7 @@ function parametersOf(
       value: `${durationNs / 1e6} ms${warmUpNs === 0 ? ', from the first nanosecond: no warm-up is cut' : ` after ${warmUpNs / 1e6} ms of warm-up, which are not measured`}`,
     },
     { name: 'seed', value: `${seed}` },
-    { name: 'port', value: `${(scenario.nic?.rateBps ?? DEFAULT_NIC.rateBps) / 1e9} Gb/s` },
+    { name: 'port', value: portText(scenario) },
     {
       name: 'CPU',
       value: `${counted(runs[0]?.cpu.cores ?? DEFAULT_HOST.cores, 'core')} of ${hertz / 1e9} GHz`,

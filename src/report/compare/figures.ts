@@ -1,8 +1,8 @@
 import { counted } from '../../../scheduler/counted.js';
 import { present } from '../../../scheduler/present.js';
-import type { GuestResult, RunResult } from '../../machine/run-result.js';
+import type { RunResult } from '../../machine/run-result.js';
 import { stackedBars } from '../charts/bars.js';
-import { barLegend, lineLegend, type Mark } from '../charts/chart.js';
+import { barLegend, type Mark } from '../charts/chart.js';
 import { rowChart } from '../charts/rows.js';
 import { belowShareFirst } from '../guest-rows.js';
 import type { ReportFigure } from '../html/figure.js';
@@ -13,6 +13,7 @@ import {
   BALLOON_METRICS,
   COST_METRICS,
   cpuFraction,
+  FLOW_CONTROL_METRICS,
   IOMMU_METRICS,
   TRAFFIC_METRICS,
 } from '../metrics/run-metrics.js';
@@ -23,8 +24,6 @@ import { FULL_WIRE_FRACTION } from './limits.js';
 /** More guests than these are one part of a bar. */
 const MOST_GUESTS_APART = 4;
 const MOST_NAMED = 4;
-/** An approach has a line of its own where its shares are off those of the first by as many points. */
-const DIFFERENT_POINTS = 3;
 
 const named = (runs: readonly RunResult[]) =>
   runs.map((subject) => ({ names: [subject.protection], subject }));
@@ -205,103 +204,6 @@ function workSentence(runs: readonly RunResult[]): string {
   return ` The guests' part goes ${range((run) => cpuFraction(run, 'guest'))}; what stands around it ${range(around)}.`;
 }
 
-/** Shares of what was sent over time, a panel per guest: the first approach, and those that differ from it. */
-export function sharesFigure(runs: readonly RunResult[], durationNs: number): ReportFigure | undefined {
-  const [first] = runs;
-  if (first === undefined || runs.every(({ bytesTransmitted }) => bytesTransmitted === 0)) return undefined;
-  const shown = [...first.guests]
-    .sort((one, other) => other.bytesTransmitted - one.bytesTransmitted)
-    .slice(0, 6)
-    .sort((one, other) => one.context - other.context)
-    .map(({ name }) => name);
-  const left = first.guests.length - shown.length;
-  const weight = first.guests.reduce((sum, guest) => sum + guest.weight, 0);
-  const byWeight = new Map(first.guests.map((guest) => [guest.name, guest.weight / weight]));
-  const lines = new Map(runs.map((run) => [run, shown.map((name) => sharesOf(run.guests, name))]));
-  const own = lines.get(first) ?? [];
-  const differing = runs.filter((run) => run !== first && isDifferent(lines.get(run) ?? [], own));
-  const drawn = [first, ...differing];
-  const legend = lineLegend(drawn.map(({ protection }) => protection));
-  const alike = runs.length - drawn.length;
-  return {
-    id: 'shares',
-    title: 'Shares over time',
-    sentence: `Of all that was sent in each fiftieth of the run, the part of each guest; the dotted level is what its weight alone gives, which a guest stays below when it has no more to send.${
-      alike > 0
-        ? ` ${alike} of ${runs.length} approaches stay within ${DIFFERENT_POINTS} points of ${first.protection} and are not drawn.`
-        : ''
-    }${left > 0 ? ` Shown are the ${shown.length} guests that sent most; ${left} more are in the JSON document.` : ''}`,
-    chart: {
-      title: 'Shares over time, a panel per guest',
-      description: `Lines of ${drawn.map(({ protection }) => protection).join(', ')}, percent of what all sent in a window; a dotted level is what the weight alone gives.`,
-      x: { title: 'time, ms', grid: false },
-      y: { title: 'share, %' },
-      legend,
-      panels: shown.map((title, guest) => ({
-        title,
-        marks: [
-          { kind: 'rule', y: present(byWeight.get(title)) * 100, style: 'rule', dash: 6 },
-          ...drawn.map((run, index): Mark => {
-            const shares = lines.get(run)?.[guest] ?? [];
-            const { style = 1, dash = 0 } = legend[index] ?? {};
-            return {
-              kind: 'line',
-              points: shares.map((share, window) => [
-                (((window + 0.5) / shares.length) * durationNs) / 1e6,
-                share === undefined ? undefined : share * 100,
-              ]),
-              style,
-              dash,
-            };
-          }),
-        ],
-      })),
-    },
-    table: {
-      heads: ['approach', 'guest', 'weight', 'by weight, %', 'mean, %', 'least, %', 'most, %', 'of its due'],
-      rows: runs.flatMap((run) =>
-        run.guests
-          .filter(({ name }) => shown.includes(name))
-          .map((guest) => {
-            const shares = sharesOf(run.guests, guest.name).filter((share) => share !== undefined);
-            const mean = run.bytesTransmitted === 0 ? 0 : guest.bytesTransmitted / run.bytesTransmitted;
-            return [
-              run.protection,
-              guest.name,
-              `${guest.weight}`,
-              hundredths(present(byWeight.get(guest.name))),
-              hundredths(mean),
-              hundredths(Math.min(1, ...shares)),
-              hundredths(Math.max(0, ...shares)),
-              Number.isNaN(guest.fairShareGot) ? '-' : decimal(guest.fairShareGot, 3),
-            ];
-          }),
-      ),
-    },
-  };
-}
-
-/** Of what all sent in each window, the part of one; undefined where none sent. */
-function sharesOf(guests: readonly GuestResult[], name: string): (number | undefined)[] {
-  const own = guests.find((guest) => guest.name === name)?.bytesTransmittedOverTime ?? [];
-  return own.map((bytes, window) => {
-    const all = guests.reduce((sum, guest) => sum + present(guest.bytesTransmittedOverTime[window]), 0);
-    return all === 0 ? undefined : bytes / all;
-  });
-}
-
-/** Whether the shares of some guest are off, in the mean over the windows. */
-function isDifferent(
-  lines: readonly (readonly (number | undefined)[])[],
-  others: readonly (readonly (number | undefined)[])[],
-): boolean {
-  return lines.some((line, guest) => {
-    // 0: a guest that sent nothing in a window has no share of it.
-    const off = line.map((share = 0, window) => Math.abs(share - (others[guest]?.[window] ?? 0)));
-    return (100 * off.reduce((sum, one) => sum + one, 0)) / Math.max(1, off.length) > DIFFERENT_POINTS;
-  });
-}
-
 /** What became of the pages that the balloon asked for; undefined when there was no balloon. */
 export function balloonFigure(runs: readonly RunResult[]): ReportFigure | undefined {
   const rows = runs.flatMap(({ protection, memory: { balloon } }) =>
@@ -327,6 +229,19 @@ export function balloonFigure(runs: readonly RunResult[]): ReportFigure | undefi
       axis: 'pages of 4 KB',
     }),
     table: metricFigureTable(['approach'], Object.values(BALLOON_METRICS), named(runs)),
+  };
+}
+
+/** What priority flow control did; undefined where no class has it. */
+export function flowControlFigure(runs: readonly RunResult[]): ReportFigure | undefined {
+  const controlled = runs.filter(({ flowControl }) => flowControl !== undefined);
+  if (controlled.length === 0) return undefined;
+  return {
+    id: 'flow-control',
+    title: 'Priority flow control',
+    sentence:
+      'Pauses that the far end and the card asked each other for, all traffic classes with flow control together.',
+    table: metricFigureTable(['approach'], Object.values(FLOW_CONTROL_METRICS), named(controlled)),
   };
 }
 
@@ -365,9 +280,4 @@ export function iotlbFigure(runs: readonly RunResult[]): ReportFigure | undefine
       named(withIommu),
     ),
   };
-}
-
-/** As percent with two digits. */
-function hundredths(fraction: number): string {
-  return (fraction * 100).toFixed(2);
 }

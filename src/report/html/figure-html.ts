@@ -43,7 +43,7 @@ const LONG_TEXT = 28;
 const TALL_ROWS = 30;
 
 /** A table in a box that scrolls by itself, also with the keyboard, so that the page never gets wider than the window. */
-export function tableHtml(label: string, { heads, rows, note }: FigureTable): Markup {
+function tableHtml(label: string, { heads, rows, note }: FigureTable): Markup {
   const isNumber = heads.map((_, column) => column > 0 && rows.every((row) => looksNumeric(row[column])));
   const alignment = (column: number) => (isNumber[column] === true ? html` class="number"` : '');
   const cell = (text: string, column: number) => {

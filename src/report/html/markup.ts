@@ -30,19 +30,13 @@ export function breakable(name: string): Markup {
 }
 
 /** Text as HTML and XML take it between tags and between double or single quotes. */
-export function escapeText(text: string): string {
+function escapeText(text: string): string {
   return text
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
     .replaceAll('"', '&quot;')
     .replaceAll("'", '&#39;');
-}
-
-/** Rewrites the tags of a drawing or a page and leaves its text as it is, whatever that looks like. */
-export function rewriteTags(markup: string, rewrite: (tag: string) => string): string {
-  // No attribute has a bare `>`: who writes them escapes it.
-  return markup.replaceAll(/<[^>]*>/gu, rewrite);
 }
 
 /** A name as an id of the page: lower case letters, digits and dashes. */

@@ -1,6 +1,7 @@
+import { total } from '../../../scheduler/tally.js';
 import type { GuestResult } from '../../machine/run-result.js';
 import type { Metric } from './metric.js';
-import { FEWEST_FOR_P999, isFewForP99, metrics, type NumberMetric, total } from './number-metric.js';
+import { FEWEST_FOR_P999, isFewForP99, metrics, type NumberMetric } from './number-metric.js';
 
 const guest = <Id extends string>(table: Readonly<Record<Id, Omit<NumberMetric<GuestResult>, 'id'>>>) =>
   metrics<GuestResult, Id>(table);
@@ -127,12 +128,26 @@ export const GUEST_METRIC = guest({
     source: 'guests[].drops',
     of: ({ drops }) => total(drops),
   },
+  requestsSent: {
+    title: 'Requests sent',
+    unit: 'count',
+    sentence: 'Requests that it sent.',
+    source: 'guests[].requests.sent',
+    of: ({ requests }) => requests?.sent,
+  },
   requestsAnswered: {
     title: 'Requests answered',
     unit: 'count',
     sentence: 'Of its requests, those that were answered.',
     source: 'guests[].requests.answered',
     of: ({ requests }) => requests?.answered,
+  },
+  requestsLost: {
+    title: 'Requests lost',
+    unit: 'count',
+    sentence: 'Of its requests, those that had no answer within their timeout.',
+    source: 'guests[].requests.lost',
+    of: ({ requests }) => requests?.lost,
   },
 });
 

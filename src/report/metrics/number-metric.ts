@@ -16,11 +16,6 @@ export function metrics<Subject, Id extends string>(
   >;
 }
 
-/** Sum of counts, over all their kinds. */
-export function total(counts: Readonly<Record<string, number>>): number {
-  return Object.values(counts).reduce((sum, count) => sum + count, 0);
-}
-
 /** Fewer frames than these have no 99th percentile: what a histogram gives is the longest of them. */
 const FEWEST_FOR_P99 = 100;
 export const FEWEST_FOR_P999 = 1000;

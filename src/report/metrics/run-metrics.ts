@@ -1,7 +1,8 @@
 import { present } from '../../../scheduler/present.js';
+import { total } from '../../../scheduler/tally.js';
 import type { RunResult } from '../../machine/run-result.js';
 import type { Metric } from './metric.js';
-import { isFewForP99, metrics, type NumberMetric, total } from './number-metric.js';
+import { isFewForP99, metrics, type NumberMetric } from './number-metric.js';
 
 type Kind = RunResult['cpu']['domains'][number]['kind'];
 
@@ -11,7 +12,7 @@ export function cpuFraction(run: RunResult, kind: Kind): number {
 }
 
 /** The guest whose frames wait longest at the 99th percentile; undefined when no frame left. */
-export function worstLatency({
+function worstLatency({
   guests,
 }: RunResult): { readonly guest: string; readonly p99Ns: number; readonly isOfFew: boolean } | undefined {
   let worst: ReturnType<typeof worstLatency>;
@@ -32,6 +33,17 @@ type Balloon = NonNullable<RunResult['memory']['balloon']>;
 
 function ofBalloon(of: (balloon: Balloon) => number | undefined): (run: RunResult) => number | undefined {
   return ({ memory: { balloon } }) => (balloon === undefined ? undefined : of(balloon));
+}
+
+type FlowControl = NonNullable<RunResult['flowControl']>;
+
+function ofFlowControl(of: (classes: FlowControl) => number): (run: RunResult) => number | undefined {
+  return ({ flowControl }) => (flowControl === undefined ? undefined : of(flowControl));
+}
+
+/** Over all traffic classes with flow control. */
+function flowControlSum(of: (one: FlowControl[number]) => number): (run: RunResult) => number | undefined {
+  return ofFlowControl((classes) => classes.reduce((sum, one) => sum + of(one), 0));
 }
 
 const run = <Id extends string>(table: Readonly<Record<Id, Omit<NumberMetric<RunResult>, 'id'>>>) =>
@@ -343,6 +355,54 @@ export const BALLOON_METRICS = run({
   },
 });
 
+/** What priority flow control did, over all its classes; nothing where no class has it. */
+export const FLOW_CONTROL_METRICS = run({
+  pfcFramesReceived: {
+    title: 'Pauses received',
+    head: 'pauses\nreceived',
+    unit: 'count',
+    sentence:
+      'Frames of priority flow control from the far end; one that names several classes counts for each.',
+    source: 'flowControl[].framesReceived',
+    of: flowControlSum(({ framesReceived }) => framesReceived),
+  },
+  pfcPausedNs: {
+    title: 'Paused here',
+    head: 'paused\nhere us',
+    unit: 'ns',
+    sentence:
+      'Time for which contexts of the card were paused by the far end; of several classes, their times together.',
+    source: 'flowControl[].pausedNs',
+    of: flowControlSum(({ pausedNs }) => pausedNs),
+  },
+  pfcFramesSent: {
+    title: 'Pauses sent',
+    head: 'pauses\nsent',
+    unit: 'count',
+    sentence:
+      'Frames of priority flow control from the card; one that names several classes counts for each.',
+    source: 'flowControl[].framesSent',
+    of: flowControlSum(({ framesSent }) => framesSent),
+  },
+  pfcFarEndPausedNs: {
+    title: 'Far end paused',
+    head: 'far end\npaused us',
+    unit: 'ns',
+    sentence: 'Time for which the far end was paused by the card; of several classes, their times together.',
+    source: 'flowControl[].farEndPausedNs',
+    of: flowControlSum(({ farEndPausedNs }) => farEndPausedNs),
+  },
+  pfcMostReceiveBytes: {
+    title: 'Receive buffer of a class at most',
+    head: 'buffer\nbytes',
+    unit: 'bytes',
+    sentence:
+      'Most bytes of its receive buffer that frames of one class with flow control took, warm-up included.',
+    source: 'flowControl[].mostReceiveBytes',
+    of: ofFlowControl((classes) => Math.max(...classes.map(({ mostReceiveBytes }) => mostReceiveBytes))),
+  },
+});
+
 /** What was lost or refused, counts over all reasons. */
 export const LOSS_METRICS = run({
   framesDropped: {
@@ -388,5 +448,6 @@ export const RUN_METRICS: readonly Metric<RunResult>[] = [
   COST_METRICS,
   IOMMU_METRICS,
   BALLOON_METRICS,
+  FLOW_CONTROL_METRICS,
   LOSS_METRICS,
 ].flatMap((table) => Object.values<Metric<RunResult>>(table));

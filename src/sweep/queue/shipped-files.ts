@@ -9,7 +9,7 @@ import { SweepError } from '../sweep-error.js';
 const MOST_FILE_BYTES = 64 * 2 ** 20;
 const MOST_TOTAL_BYTES = 256 * 2 ** 20;
 /** A file that no sweep asks about for so long leaves the server, s. */
-export const KEPT_SECONDS = 3600;
+const KEPT_SECONDS = 3600;
 
 /** Where the content with this hash lies in the server. */
 export function fileKey(hash: string): string {

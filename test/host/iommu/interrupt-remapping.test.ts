@@ -214,6 +214,19 @@ describe('VT-d interrupt remapping', () => {
     expect(vectors()).toEqual([0x84, 0x85, 0x88]);
   });
 
+  it('V10 (QEMU VTD_ECAP_MHMV): any number of index bits may be masked, and a mask of more names every entry', () => {
+    const bench = new VtdBench().on();
+    expect((bench.unit.registers.read64(ECAP) >> 20n) & 0xfn).toBe(15n);
+    for (const mask of [15, 16, 31]) {
+      bench.set(5, irte(0x40 + mask, 1), from(DEVICE));
+      bench.invalidate({ type: 'interrupt-entry' });
+      expect(bench.send(remappable(5))[0]).toBe(0x40 + mask);
+      bench.set(5, irte(0x80 + mask, 1), from(DEVICE));
+      bench.invalidate({ type: 'interrupt-entry', index: 0x7000, indexMask: mask });
+      expect(bench.send(remappable(5))[0]).toBe(0x80 + mask);
+    }
+  });
+
   it('V16: a reset switches it off and forgets its entries', () => {
     const bench = new VtdBench().on();
     bench.set(5, irte(0x41, 1), from(DEVICE));

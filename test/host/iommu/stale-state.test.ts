@@ -104,15 +104,15 @@ class VtdBench {
   }
 
   /** A request: its physical address, or the fault reason as a negative number. It is not waited for. */
-  ask(write = false): number {
-    const physical = translatedBy(this.caches, DEVICE, IOVA, write);
+  ask(write = false, iova = IOVA): number {
+    const physical = translatedBy(this.caches, DEVICE, iova, write);
     this.caches.checkInvariants();
     return physical === STOPPED ? -this.caches.lastWalk.faultReason : physical;
   }
 
   /** The same, and what it found is in the caches afterwards. */
-  settled(write = false): number {
-    const outcome = this.ask(write);
+  settled(write = false, iova = IOVA): number {
+    const outcome = this.ask(write, iova);
     this.settle();
     return outcome;
   }
@@ -285,6 +285,26 @@ describe('VT-d: what software forgets to invalidate', () => {
     expect(bench.caches.lastWalk.logging).toBe('never');
   });
 
+  it('V67 (VT-d 3.14 LGN.4): a large page around the interrupt window lets nothing into it, whatever of it is cached', () => {
+    const bench = new VtdBench();
+    bench.setContext(TABLES);
+    // 2 MB at 0xfee00000: the window is its first half.
+    bench.memory.writeU64(entryAt(TABLES, 2), 0xfee0_0000n | (1n << 7n) | READ_WRITE);
+    expect(bench.settled(true, IOVA + 0x10_0123)).toBe(0xfef0_0123);
+    expect(bench.settled(true, IOVA + 0xf_fffc)).toBe(-0xe);
+    expect(bench.settled(true, IOVA + 0x10_0ffc)).toBe(0xfef0_0ffc);
+    // And while the walk of its other half is under way.
+    bench.ask(true, IOVA + 0x1f_f000);
+    expect(bench.ask(true, IOVA)).toBe(-0xe);
+    // A large page beside the window is held whole.
+    bench.memory.writeU64(entryAt(TABLES, 2), 0xff00_0000n | (1n << 7n) | READ_WRITE);
+    bench.invalidate(PAGES);
+    bench.settled(true);
+    const { walks } = bench.caches.counters;
+    expect(bench.settled(true, IOVA + 0x1f_ffff)).toBe(0xff1f_ffff);
+    expect(bench.caches.counters.walks).toBe(walks);
+  });
+
   it('V16 (QEMU intel-iommu-test): a reset forgets every cache', () => {
     const bench = new VtdBench();
     bench.setContext(TABLES);
@@ -347,11 +367,11 @@ class AmdviBench {
     );
   }
 
-  setDevice(tables: number, domain = 5): void {
-    this.memory.writeU64(AMD_DEVICES + DEVICE * 32 + 8, BigInt(domain));
+  setDevice(tables: number, domain = 5, device = DEVICE, rights = RIGHTS, mode = 4n): void {
+    this.memory.writeU64(AMD_DEVICES + device * 32 + 8, BigInt(domain));
     this.memory.writeU64(
-      AMD_DEVICES + DEVICE * 32,
-      BigInt(tables) | (4n << 9n) | VALID | TRANSLATION | RIGHTS,
+      AMD_DEVICES + device * 32,
+      BigInt(tables) | (mode << 9n) | VALID | TRANSLATION | rights,
     );
   }
 
@@ -364,8 +384,8 @@ class AmdviBench {
     this.kernel.run(this.kernel.nowNs + 100_000);
   }
 
-  settled(): number {
-    const physical = translatedBy(this.caches, DEVICE, IOVA, false);
+  settled(write = false, device = DEVICE, iova = IOVA): number {
+    const physical = translatedBy(this.caches, device, iova, write);
     this.caches.checkInvariants();
     this.kernel.run(this.kernel.nowNs + 100_000);
     return physical === STOPPED ? -this.caches.lastWalk.faultReason : physical;
@@ -416,6 +436,48 @@ describe('AMD-Vi: what software forgets to invalidate', () => {
     expect(bench.caches.counters).toMatchObject({ walks: 1, bypassed: 1 });
     registers.write64(0x20, 0n);
     expect(bench.settled()).toBe(OLD);
+  });
+
+  it('A61: a large page around the exclusion range is no way past it, whatever of it is cached', () => {
+    const bench = new AmdviBench();
+    bench.setDevice(TABLES);
+    bench.point(TABLES, 2, OLD);
+    const { registers } = bench.unit;
+    registers.write64(0x28, BigInt(IOVA + 0x4000));
+    registers.write64(0x20, BigInt(IOVA + 0x4000) | 3n);
+    expect(bench.settled(false, DEVICE, IOVA + 0x3456)).toBe(OLD + 0x3456);
+    expect(bench.settled(false, DEVICE, IOVA + 0x4abc)).toBe(IOVA + 0x4abc);
+    expect(bench.settled(false, DEVICE, IOVA + 0x5fff)).toBe(OLD + 0x5fff);
+  });
+
+  it('A49 (OpenVMM amd_iommu): IR and IW of its own entry bind a device, though others of its domain have more', () => {
+    const [READS, WRITES] = [1n << 61n, 1n << 62n];
+    const other = DEVICE + 1;
+    for (const rights of [READS, WRITES, 0n]) {
+      const bench = new AmdviBench();
+      bench.setDevice(TABLES);
+      bench.setDevice(TABLES, 5, other, rights);
+      for (const write of [false, true]) {
+        const expected = (rights & (write ? WRITES : READS)) === 0n ? -IO_PAGE_FAULT : OLD;
+        // First what the other device's walk finds, then what the first one's walk has left in the caches.
+        expect([bench.settled(write, other), bench.settled(write), bench.settled(write, other)]).toEqual([
+          expected,
+          OLD,
+          expected,
+        ]);
+      }
+    }
+  });
+
+  it('A41 (OpenVMM amd_iommu): mode 0 passes, though another device of the domain has the page translated', () => {
+    const bench = new AmdviBench();
+    bench.setDevice(TABLES);
+    bench.setDevice(0, 5, DEVICE + 1, RIGHTS, 0n);
+    expect([bench.settled(false, DEVICE + 1), bench.settled(), bench.settled(false, DEVICE + 1)]).toEqual([
+      IOVA,
+      OLD,
+      IOVA,
+    ]);
   });
 
   it('A20 (OpenVMM amd_iommu): an absent page is walked for each time; AMD-Vi has no caching mode here', () => {

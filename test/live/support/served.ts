@@ -108,10 +108,13 @@ export class Served {
   }
 }
 
-/** Waits until something holds, and gives up after some seconds. */
+/** Looks of `until`, 5 ms apart at least: they end before a test's own time does, so that a failure says what was waited for. */
+const LOOKS = 10_000;
+
+/** Waits until something holds, and gives up after nearly a minute. */
 export async function until(holds: () => boolean, what = holds.toString()): Promise<void> {
-  for (let tries = 0; !holds(); tries += 1) {
-    if (tries > 2000) throw new Error(`never: ${what}`);
+  for (let looks = 0; !holds(); looks += 1) {
+    if (looks > LOOKS) throw new Error(`never: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -38,6 +38,7 @@ export class Card {
   /** MAC control frames of the card itself, and what is at the other end of the cable. */
   readonly controls: Omit<Sent, 'context' | 'lastIndex'>[] = [];
   onControl: ((bytes: Uint8Array) => void) | undefined;
+  onRate: ((rateBps: number) => void) | undefined;
   readonly drops: DropEvent[] = [];
   readonly faults: FaultEvent[] = [];
   readonly completions: CompletionEvent[] = [];
@@ -73,6 +74,7 @@ export class Card {
             this.controls.push({ bytes: copy, startNs, endNs });
             this.onControl?.(copy);
           },
+          rateChanged: (rateBps) => this.onRate?.(rateBps),
         },
         transmitDiscipline: disciplines.transmit ?? makeDiscipline('drr'),
         receiveDiscipline: disciplines.receive ?? makeDiscipline('drr'),

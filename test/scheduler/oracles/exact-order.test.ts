@@ -9,6 +9,32 @@ describe('to the last frame, in the order of its published rule, serves', () => 
   });
 });
 
+describe('on a link whose rate changes, in the order of its published rule, serves', () => {
+  // Rates at which a byte takes whole nanoseconds, as the model of sfq counts.
+  const rates = [1e6, 1e8, 1e9, 2e9, 8e9];
+  it.each(Object.entries(publishedOrders(disciplines)))('%s', (_name, pair) => {
+    expect(followsOrder({ ...pair, options: { ...pair.options, rates } })).toBeGreaterThan(SCRIPTS * 30);
+  });
+
+  it.each(['wfq', 'sfq'])('%s no longer where it is not told of the rate', (name) => {
+    const pair = publishedOrders(disciplines)[name];
+    if (pair === undefined) throw new Error(`there is no order for ${name}`);
+    const deaf = () => {
+      const made = pair.make();
+      Object.defineProperty(made, 'linkRateChanged', { value: undefined });
+      return made;
+    };
+    const options = { ...pair.options, rates };
+    let found: unknown;
+    try {
+      followsOrder({ ...pair, make: deaf, options }, { endOnFailure: true });
+    } catch (error) {
+      found = error instanceof Error ? error.cause : error;
+    }
+    expect(String(found)).toContain('breaks "the published order"');
+  });
+});
+
 describe('a token bucket lets frames go on in the order of the rule behind it:', () => {
   it.each(['drr', 'prr', 'scfq', 'wf2q+', 'priority'])('limited:%s', (inner) => {
     expect(followsOrder(publishedLimit(disciplines, inner))).toBeGreaterThan(SCRIPTS * 30);

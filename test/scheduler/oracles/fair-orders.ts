@@ -13,7 +13,7 @@ const byFinish = (order: TaggedOrder) => (i: Flow, j: Flow) =>
  * period the largest finish tag of any frame that was served.
  */
 export class StartTimeOrder extends TaggedOrder {
-  readonly #nsPerByte: number;
+  #nsPerByte: number;
   #largestFinish = Rational.ZERO;
   #freeAtNs = 0;
 
@@ -21,6 +21,10 @@ export class StartTimeOrder extends TaggedOrder {
   constructor(nsPerByte: number) {
     super();
     this.#nsPerByte = nsPerByte;
+  }
+
+  override rateChanged(linkBps: number): void {
+    this.#nsPerByte = 8e9 / linkBps;
   }
 
   next(): readonly number[] {

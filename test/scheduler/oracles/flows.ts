@@ -48,6 +48,9 @@ export abstract class FlowOrder implements PublishedOrder {
     this.onIdle(flow);
   }
 
+  /** The link has another rate for what starts from now on; most rules do not look at it. */
+  rateChanged(_linkBps: number, _nowNs: number): void {}
+
   abstract next(nowNs: number): readonly number[];
 
   protected flow(context: number): Flow {

@@ -15,7 +15,7 @@ interface Stamp {
  * finish stamps less than that apart are a tie.
  */
 export class GpsOrder extends FlowOrder {
-  readonly #bytesPerNs: Rational;
+  #bytesPerNs: Rational;
   readonly #stamps = new Map<Flow, Stamp[]>();
   readonly #last = new Map<Flow, Rational>();
   #clock = Rational.ZERO;
@@ -23,6 +23,11 @@ export class GpsOrder extends FlowOrder {
 
   constructor(linkBps: number) {
     super();
+    this.#bytesPerNs = Rational.of(linkBps, 8_000_000_000n);
+  }
+
+  override rateChanged(linkBps: number, nowNs: number): void {
+    this.#run(nowNs);
     this.#bytesPerNs = Rational.of(linkBps, 8_000_000_000n);
   }
 

@@ -104,6 +104,43 @@ test('a scenario with a balloon has what it got, an approach a row, as the docum
   ).not.toContain('balloon');
 });
 
+test('a scenario with priority flow control has what it did, an approach a row; one without says nothing of it', async () => {
+  const lossless = 'scenarios/lossless.json';
+  const call = [
+    'compare',
+    '--no-attacks',
+    '--protection',
+    'none,cdna',
+    '--warm-up',
+    '9ms',
+    '--duration',
+    '2ms',
+  ];
+  const { code, out, err } = await invoke(...call, lossless);
+  expect([code, err]).toEqual([0, '']);
+  const parts = out.split('\n\n');
+  const section = parts[parts.indexOf('What priority flow control did') + 1] ?? '';
+  const rows = section.split('\n').map((line) => line.trim().split(/ +/u));
+  const { runs } = JSON.parse((await invoke(...call, lossless, '--json')).out) as {
+    runs: { protection: string; flowControl: Record<string, number>[] }[];
+  };
+  const us = (ns = 0) => Math.round(ns / 1000).toLocaleString('en-US');
+  expect(rows.slice(-2)).toEqual(
+    runs.map(({ protection, flowControl: [only = {}] }) => [
+      protection,
+      `${only.framesReceived}`,
+      us(only.pausedNs),
+      `${only.framesSent}`,
+      us(only.farEndPausedNs),
+      (only.mostReceiveBytes ?? 0).toLocaleString('en-US'),
+    ]),
+  );
+  // The pause of the scenario begins at 10 ms, one of the two that are measured.
+  expect(runs[0]?.flowControl[0]?.pausedNs).toBeGreaterThan(900_000);
+  const plain = await invoke(...call, RANDOM);
+  expect(plain.out).not.toContain('flow control');
+});
+
 test('--json is one document, and the same call gives the same bytes', async () => {
   const call = [
     'compare',

@@ -43,12 +43,45 @@ describe('a link', () => {
     });
   });
 
+  it('is refused where the scenario is too long for it, at the same length both ways', () => {
+    const withName = (length: number) => ({
+      ...state,
+      plans: [
+        { scenario: { ...scenario, name: 'x'.repeat(length) }, approach: 'none', discipline: 'drr', seed: 1 },
+      ],
+    });
+    const sayHow = /^link: s has \d+ characters, expected at most 48000: a longer scenario goes as a file$/u;
+    expect(() => encodeLink(withName(50_000))).toThrow(sayHow);
+    expect(() => decodeLink(`#s=~${'A'.repeat(48_000)}`)).toThrow(sayHow);
+    let longest = 35_000;
+    const fits = (length: number) => {
+      try {
+        return decodeLink(encodeLink(withName(length))).plans.length === 1;
+      } catch {
+        return false;
+      }
+    };
+    while (fits(longest)) longest += 1;
+    expect(longest).toBeGreaterThan(34_000);
+    // What does not fit is not encoded: no link is made that does not open.
+    expect(() => encodeLink(withName(longest))).toThrow(sayHow);
+  });
+
   it.each([
     ['#s=no-such', /^link: s is "no-such", expected one of: three-guests, /u],
     ['#s=~%%%', /^link: s is not a scenario, expected ~ and JSON in base64url/u],
     ['#at=12', /^link: at is "12", expected nanoseconds, a point, and a count of events/u],
     ['#seed=-1', /^link: seed is "-1", expected a whole number/u],
     ['#pace=fast', /^link: pace is "fast", expected a whole number/u],
+    ['#pace=0', /^link: pace is 0, expected 1 to 1000000000000 ns per second, or max$/u],
+    ['#pace=1000000000001', /^link: pace is 1000000000001, expected 1 to/u],
+    [
+      '#attack=foreign-page',
+      /^link: attack is "foreign-page", expected with it by and on: attacker and victim$/u,
+    ],
+    ['#attack=foreign-page&by=web', /^link: attack is "foreign-page", expected with it by and on/u],
+    ['#tour=cdna', /^link: tour is "cdna", expected a step of one of: plain-dma, /u],
+    ['#tour=no-such.1', /^link: tour is "no-such.1", expected a step of one of: /u],
   ])('refuses %s in one line', (hash, expected) => {
     expect(() => decodeLink(hash)).toThrow(expected);
   });

@@ -50,6 +50,15 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
     expect(readFileSync(join(folder, 'lab.html'), 'utf8')).not.toMatch(/(src|href)="(?!data:|#)[^"]/u);
   });
 
+  it('opened from disk without a link it shows three guests, steps to a frame, and has the fingerprint of Node', async () => {
+    const page = await opened();
+    expect(await page.page.locator('.domain').allInnerTexts()).toHaveLength(4);
+    await page.step('frame');
+    const { atNs } = await page.step('frame');
+    const there = await page.playTo(atNs + 100_000);
+    expect(await page.fingerprint()).toBe(straight(defaultPlan, there.atNs));
+  });
+
   it('computes in Chromium what Node computes, under each approach', async () => {
     for (const approach of ['none', 'dev', 'driver-domain', 'cdna', 'iommu:deferred', 'cdna+iommu']) {
       const plan = planOf('two-ways', approach);
@@ -90,7 +99,6 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
   });
 
   it.each([
-    ['rate', '10000000000'],
     ['iotlb', '4'],
     ['vendor', 'amdvi'],
     ['traffic-0', 'request'],
@@ -156,6 +164,42 @@ describe.skipIf(!hasChromium)('the page of the lab', () => {
     ];
     const scenario = { ...defaultPlan.scenario, changes };
     expect(await page.fingerprint()).toBe(straight({ ...defaultPlan, scenario }, atNs));
+  });
+
+  it('the rate of the wire changes while the machine runs: no start anew, a link and a command that carry it, and a way back', async () => {
+    const page = await opened(linkTo(defaultPlan, 300_000));
+    const before = await page.settle();
+    await page.page.getByRole('tab', { name: 'Knobs' }).click();
+    expect(await page.page.locator('.wire .wire-rate').innerText()).toBe('1 Gb/s');
+    await page.turn('rate', '100000000');
+    await page.page.waitForFunction("location.hash.includes('s=~')");
+    expect(await page.settle()).toEqual(before);
+    const changes = [{ atNs: 300_001, rateBps: 100_000_000 }];
+    const scenario = { ...defaultPlan.scenario, changes };
+    const plan = { ...defaultPlan, scenario };
+    const { atNs } = await page.playTo(900_000);
+    expect(await page.page.locator('.wire .wire-rate').innerText()).toBe('100 Mb/s');
+    expect(await page.fingerprint()).toBe(straight(plan, atNs));
+    const { decodeLink } = await import('../../../src/lab/link.js');
+    const link = String(await page.page.evaluate('location.hash'));
+    expect(decodeLink(link).plans).toEqual([plan]);
+    await page.page.getByRole('tab', { name: 'Links' }).click();
+    const command = await page.page.locator('pre').allInnerTexts();
+    expect(command.join('\n')).toContain('"rateBps": 100000000');
+    // Back over frames that left at the slow rate, and forth again.
+    const there = await page.step('event');
+    const print = await page.fingerprint();
+    for (let steps = 0; steps < 2; steps += 1) await page.back('event');
+    for (let steps = 0; steps < 2; steps += 1) await page.step('event');
+    expect(await page.position()).toEqual(there);
+    expect(await page.fingerprint()).toBe(print);
+    // The knob has a rate that is none of its own.
+    await page.close();
+    const odd = { ...defaultPlan, scenario: { ...defaultPlan.scenario, nic: { rateBps: 4_000_000_000 } } };
+    const other = await opened(linkTo(odd, 100_000));
+    await other.settle();
+    await other.page.getByRole('tab', { name: 'Knobs' }).click();
+    expect(await other.page.locator('[data-knob=rate]').inputValue()).toBe('4000000000');
   });
 
   it('a priority changes while the machine runs, where the discipline has one', async () => {

@@ -1,6 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { decodeLink, encodeLink } from '../../../src/lab/link.js';
 import type { LabPlan } from '../../../src/lab/plan.js';
 import { PRESETS, presetOf } from '../../../src/lab/presets.js';
+import { PROTOCOL_VERSION } from '../../../src/lab/protocol.js';
+import { terminalCommand } from '../../../src/lab/terminal-command.js';
 import { turnOf } from '../../support/whole.js';
 import { LabClient } from './lab-client.js';
 import { straight } from './straight.js';
@@ -20,6 +24,32 @@ describe('a session of the lab', () => {
       expect(position.atNs).toBeGreaterThan(100_000);
       expect(machines[0]?.fingerprint).toBe(straight({ ...plan, approach }, position.atNs));
     }
+  });
+
+  it('plays the capture that a scenario names, whatever folder it names, and looks at no other file', () => {
+    const capture = 'captures/web.pcapng';
+    const replay = {
+      ...scenario,
+      guests: [{ traffic: { kind: 'replay' as const, capture, unfit: 'drop' as const } }],
+    };
+    const web = { name: 'web.pcapng', bytes: new Uint8Array(readFileSync(capture)) };
+    const none = { name: 'no-capture.bin', bytes: new Uint8Array(100) };
+    const client = new LabClient();
+    const open = (scenarioOf: LabPlan['scenario'], captures: readonly (typeof web)[]) => {
+      const plans = [{ ...plan, scenario: scenarioOf }];
+      client.ask({ kind: 'open', version: PROTOCOL_VERSION, plans, captures });
+      return client.reports.splice(0).findLast(({ kind }) => kind === 'opened' || kind === 'refused');
+    };
+    expect(open(replay, [none, web])?.kind).toBe('opened');
+    expect(open(scenario, [none])?.kind).toBe('opened');
+    expect(open(replay, [none])).toMatchObject({
+      kind: 'refused',
+      message:
+        'scenario: traffic.capture is "captures/web.pcapng", which is not here; drop that file on the page too',
+    });
+    // One that is named and is none is refused, and nothing after it.
+    expect(open(replay, [{ ...none, name: 'web.pcapng' }])).toMatchObject({ kind: 'refused' });
+    expect(open(scenario, [{ ...none, name: 'web.pcapng' }])?.kind).toBe('opened');
   });
 
   it('steps to the next event, the next frame and the next fault, or to the end of the run', () => {
@@ -287,6 +317,66 @@ describe('a knob that is turned while the machine runs', () => {
     expect(client.settle().machines[0]?.fingerprint).toBe(
       straight({ ...plan, scenario: { ...two, changes } }, 2_000_000),
     );
+  });
+
+  it('is the rate of the wire too: no machine starts anew, the picture has it, and the way back plays it again', () => {
+    const client = new LabClient();
+    client.open({ ...plan, scenario: two });
+    const goTo = (atNs: number) => {
+      client.ask({ kind: 'go', to: { atNs, events: 0 } });
+      return client.settle();
+    };
+    const rateOf = (state: ReturnType<typeof goTo>) => state.machines[0]?.snapshot.wireRateBps;
+    const before = goTo(300_000);
+    expect(rateOf(before)).toBe(1e9);
+    const opened = client.reports.filter(({ kind }) => kind === 'opened').length;
+    client.ask({ kind: 'change', change: { rateBps: 100_000_000 } });
+    const here = client.settle();
+    expect(here.position).toEqual(before.position);
+    expect(client.reports.filter(({ kind }) => kind === 'opened')).toHaveLength(opened);
+    const changes = [{ atNs: 300_001, rateBps: 100_000_000 }];
+    expect(changesOf(client)).toEqual(changes);
+    const later = goTo(1_000_000);
+    expect(rateOf(later)).toBe(1e8);
+    const scenario = { ...two, changes };
+    expect(later.machines[0]?.fingerprint).toBe(straight({ ...plan, scenario }, 1_000_000));
+    expect(later.machines[0]?.fingerprint).not.toBe(straight({ ...plan, scenario: two }, 1_000_000));
+    expect(rateOf(goTo(200_000))).toBe(1e9);
+    expect(goTo(1_000_000).machines[0]?.fingerprint).toBe(later.machines[0]?.fingerprint);
+    // A link carries it, and so does the command.
+    expect(
+      decodeLink(encodeLink({ plans: [{ ...plan, scenario }], position: later.position, paceNs: 1 })).plans,
+    ).toEqual([{ ...plan, scenario }]);
+    expect(JSON.parse(terminalCommand({ ...plan, scenario }, 1_000_000).json)).toEqual(scenario);
+    // Turned twice at one instant it has its last setting; a weight is another knob.
+    for (const change of [
+      { rateBps: 2_000_000_000 },
+      { guest: 'web', weight: 2 },
+      { rateBps: 10_000_000_000 },
+    ]) {
+      client.ask({ kind: 'change', change });
+      client.settle();
+    }
+    expect(changesOf(client)).toEqual([
+      ...changes,
+      { atNs: 1_000_001, guest: 'web', weight: 2 },
+      { atNs: 1_000_001, rateBps: 10_000_000_000 },
+    ]);
+  });
+
+  it('shows the tags and deficits of the discipline that decides, whatever was tried before the run', () => {
+    const client = new LabClient();
+    client.open({
+      ...plan,
+      discipline: 'sfq',
+      scenario: { ...two, changes: [{ atNs: 1_000, guest: 'web', weight: 2 }] },
+    });
+    client.ask({ kind: 'go', to: { atNs: 400_000, events: 0 } });
+    client.settle();
+    client.ask({ kind: 'inspect', machine: 0, subject: { kind: 'scheduler' } });
+    const text = JSON.stringify(client.settle().details);
+    // Virtual time goes on with each frame; in a discipline that was only asked whether it takes the change it is 0.
+    expect(text).toMatch(/V = [1-9]/u);
   });
 
   it('is refused in one line when the discipline does not read it, and nothing changes', () => {

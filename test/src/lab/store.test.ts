@@ -15,6 +15,7 @@ interface Store {
   follow(machine: number, column: number | undefined): void;
   leaveFilm(): void;
   readonly plans: { readonly value: readonly LabPlan[] };
+  readonly layouts: { readonly value: readonly unknown[] };
   readonly activity: { readonly value: string };
   readonly message: { readonly value: string | undefined };
   readonly story: { readonly value: FrameStory | undefined };
@@ -51,6 +52,28 @@ async function page() {
 
 describe('what the page keeps of its machine', () => {
   beforeEach(() => vi.unstubAllGlobals());
+
+  it('begins with a machine where the first one is refused, and says why until another is asked for', async () => {
+    const { store, settle } = await page();
+    store.open([{ ...defaultPlan, seed: 2 ** 32 }]);
+    await settle();
+    expect(store.message.value).toMatch(/^seed is 4294967296, expected/u);
+    expect(store.plans.value[0]?.seed).toBe(1);
+    expect(store.layouts.value).toHaveLength(1);
+    store.open([defaultPlan]);
+    await settle();
+    expect(store.message.value).toBeUndefined();
+  });
+
+  it('keeps its machine where another one is refused', async () => {
+    const { store, settle } = await page();
+    store.open([{ ...defaultPlan, seed: 7 }]);
+    await settle();
+    store.open([{ ...defaultPlan, approach: 'no-such' }]);
+    await settle();
+    expect(store.message.value).toMatch(/^approach is "no-such"/u);
+    expect(store.plans.value[0]?.seed).toBe(7);
+  });
 
   it('lets go of a followed frame when a film begins, on the machine as well', async () => {
     const { store, session, settle } = await page();

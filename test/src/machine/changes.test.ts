@@ -182,8 +182,8 @@ test('what cannot change is refused by name', async () => {
     'changes[0].guest is "c", expected the name of a guest: a, b',
     'changes[0].limitBps is 1000000, expected none: drr reads weight alone there',
     'changes[0].priority is 2, expected none: drr reads weight alone there',
-    'expected exactly one of weight, limitBps, priority, balloon, traffic, not 0',
-    'expected exactly one of weight, limitBps, priority, balloon, traffic, not 2',
+    'expected exactly one of weight, limitBps, priority, balloon, traffic, rateBps, not 0',
+    'expected exactly one of weight, limitBps, priority, balloon, traffic, rateBps, not 2',
   ];
   await refused({ atNs: 0, guest: 'c', weight: 2 }, 'drr');
   await refused({ atNs: 0, guest: 'a', limitBps: 1_000_000 }, 'drr');

@@ -60,6 +60,65 @@ describe('scenarios/lossless.json', () => {
   });
 });
 
+describe('what guests are due while classes are paused', () => {
+  const guests = (trafficClass: number) =>
+    [3, trafficClass].map((one, index) => ({
+      name: `guest${index}`,
+      trafficClass: one,
+      traffic: { kind: 'greedy' as const, startNs: 0 },
+    }));
+  const pauses = [1, 2, 3].map((number) => ({ atNs: number * 4_000_000, trafficClass: 3, quanta: 39_063 }));
+  const nic = { rateBps: 10_000_000_000, pfcClasses: 8 };
+  // Cores that keep a wire of 10 Gb/s busy.
+  const host = { cores: 2, hertz: 1e11 };
+  const at = { warmUpNs: 1_000_000, durationNs: 13_000_000 };
+
+  // A pause of 39,063 quanta lasts 2 ms at 10 Gb/s: three of them are 6 of the 13 ms.
+  test.each(['none', 'cdna'])(
+    'under %s a paused guest is due nothing, the other the whole wire',
+    async (protection) => {
+      const { fairness, guests: got } = await simulate(
+        { guests: guests(0), nic, host, link: { pauses } },
+        { ...at, protection },
+      );
+      const byteNs = 10 / 8;
+      expect(got[0]?.wireBytesDue).toBeCloseTo((7e6 / 2) * byteNs, -4);
+      expect(got[1]?.wireBytesDue).toBeCloseTo((6e6 + 7e6 / 2) * byteNs, -4);
+      // What was granted before a pause still goes: three times a FIFO of 16 KB.
+      for (const { fairShareGot } of got) expect(Math.abs(fairShareGot - 1)).toBeLessThan(0.02);
+      expect(fairness.jainIndex).toBeGreaterThan(0.9998);
+    },
+  );
+
+  test('with tenants and limits too, and when all are paused', async () => {
+    const shaped = guests(0).map((guest, index) => ({
+      ...guest,
+      ...(index === 0 ? { share: { limitBps: 4_000_000_000 } } : {}),
+    }));
+    const limited = await simulate(
+      { guests: shaped, nic, host, link: { pauses }, discipline: 'limited:drr' },
+      { ...at, protection: 'none' },
+    );
+    for (const { fairShareGot } of limited.guests) expect(Math.abs(fairShareGot - 1)).toBeLessThan(0.02);
+    const both = await simulate(
+      { guests: guests(3), nic, host, link: { pauses } },
+      { ...at, protection: 'none' },
+    );
+    for (const { fairShareGot, wireBytesDue } of both.guests) {
+      expect(wireBytesDue).toBeCloseTo((7e6 / 2) * (10 / 8), -4);
+      expect(Math.abs(fairShareGot - 1)).toBeLessThan(0.02);
+    }
+  });
+
+  test('a driver domain, whose one context is of class 0, sends on: its guests are off what they are due', async () => {
+    const { guests: got } = await simulate(
+      { guests: guests(0), nic, host, link: { pauses } },
+      { ...at, protection: 'driver-domain' },
+    );
+    expect(got[0]?.wireBytesDue).toBeCloseTo((7e6 / 2) * (10 / 8), -4);
+  });
+});
+
 test('the class of a guest is a name as long as no class has flow control: nothing that happens depends on it', async () => {
   const guests = [1, 2].map(() => ({ traffic: { kind: 'greedy' as const } }));
   const plain = await simulate({ guests }, { durationNs: 2_000_000 });

@@ -14,7 +14,17 @@ describe('a hierarchy of fluid links', () => {
     const script = fc.array(
       fc.record({
         afterNs: fc.integer({ min: 0, max: 400 }),
-        kind: fc.constantFrom('arrive', 'arrive', 'arrive', 'wants', 'withdraw', 'reweigh'),
+        kind: fc.constantFrom(
+          'arrive',
+          'arrive',
+          'arrive',
+          'wants',
+          'withdraw',
+          'reweigh',
+          'rate',
+          'pause',
+          'resume',
+        ),
         member: fc.nat(7),
         bytes: fc.integer({ min: 60, max: 1538 }),
       }),
@@ -35,6 +45,8 @@ describe('a hierarchy of fluid links', () => {
             if (kind === 'arrive') link.arrived(member, bytes, nowNs, 5_000);
             else if (kind === 'wants') link.wants(member, nowNs);
             else if (kind === 'withdraw') link.withdraw(member, nowNs);
+            else if (kind === 'pause' || kind === 'resume') link[kind](member, nowNs);
+            else if (kind === 'rate') link.changeRate(LINK_BPS / (1 + (bytes % 7)), nowNs);
             else link.change(member, { weight: 1 + (bytes % 7) }, nowNs);
             link.checkInvariants();
           }
@@ -104,6 +116,39 @@ describe('a hierarchy of fluid links', () => {
     const promised = (minimumBps: number) => ({ share: { weight: 1, minimumBps } });
     expect(dividing([promised(4e9), plain(4), plain(5)], [])).toEqual([500, 222.222222, 277.777778]);
     expect(dividing([promised(0.4e9), plain(4)], [])).toEqual([200, 800]);
+  });
+
+  test('a paused queue leaves its part to its tenant first, and a tenant whose queues are all paused to the others', () => {
+    const tenants = [plain(1), plain(1)];
+    const members = [0, 0, 1].map((tenant) => ({ ...plain(1), tenant }));
+    const link = new FluidHierarchy(members, tenants, LINK_BPS);
+    for (const member of members.keys()) link.wants(member, 0);
+    link.pause(0, 0);
+    link.advance(1_000);
+    expect([...link.served()]).toEqual([0, 500, 500]);
+    link.pause(1, 1_000);
+    link.advance(2_000);
+    expect([...link.served()]).toEqual([0, 500, 1_500]);
+    for (const member of [0, 1]) link.resume(member, 2_000);
+    link.advance(3_000);
+    expect([...link.served()]).toEqual([250, 750, 2_000]);
+  });
+
+  test('a link that gets another rate: limits stay, minimums are kept as long as there is enough, the rest is shared', () => {
+    const link = new FluidHierarchy(
+      [{ share: { weight: 1, limitBps: 0.8e9 } }, { share: { weight: 1, minimumBps: 1.6e9 } }, plain(3)],
+      [],
+      LINK_BPS,
+    );
+    for (const member of [0, 1, 2]) link.wants(member, 0);
+    // 100 of 1,000 bytes for the limit, 900 as 1 to 3.
+    link.changeRate(4e9, 1_000);
+    // Of 500 the minimum takes 200, and the rest is 1 to 3: 75 is below the limit.
+    link.changeRate(0.8e9, 2_000);
+    // 100 are half of the minimum: it takes everything.
+    link.advance(3_000);
+    link.checkInvariants();
+    expect([...link.served()].map(Math.round)).toEqual([100 + 75, 225 + 200 + 100, 675 + 225]);
   });
 
   test('a limit that is lifted while the link runs', () => {

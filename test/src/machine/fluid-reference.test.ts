@@ -14,6 +14,8 @@ class StepwiseLink {
   readonly served: number[];
   readonly #backlog: number[];
   readonly #weights: number[];
+  readonly #paused = new Set<number>();
+  #bytesPerNs = 1;
 
   constructor(weights: readonly number[]) {
     this.#weights = [...weights];
@@ -33,8 +35,22 @@ class StepwiseLink {
     this.#weights[member] = weight;
   }
 
+  pause(member: number): void {
+    this.#paused.add(member);
+  }
+
+  resume(member: number): void {
+    this.#paused.delete(member);
+  }
+
+  /** So many bytes per nanosecond from now on. */
+  pace(bytesPerNs: number): void {
+    this.#bytesPerNs = bytesPerNs;
+  }
+
   serve(ns: number): void {
-    const given = maxMinFair(this.#backlog, this.#weights, ns);
+    const wanted = this.#backlog.map((bytes, member) => (this.#paused.has(member) ? 0 : bytes));
+    const given = maxMinFair(wanted, this.#weights, ns * this.#bytesPerNs);
     for (const [member, bytes] of given.entries()) {
       this.served[member] = (this.served[member] ?? 0) + bytes;
       this.#backlog[member] = (this.#backlog[member] ?? 0) - bytes;
@@ -46,7 +62,17 @@ const weights = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLen
 const moves = fc.array(
   fc.record({
     afterNs: fc.integer({ min: 0, max: 400 }),
-    kind: fc.constantFrom('arrive', 'arrive', 'arrive', 'wants', 'withdraw', 'reweigh'),
+    kind: fc.constantFrom(
+      'arrive',
+      'arrive',
+      'arrive',
+      'wants',
+      'withdraw',
+      'reweigh',
+      'rate',
+      'pause',
+      'resume',
+    ),
     member: fc.nat(7),
     bytes: fc.integer({ min: 60, max: 1538 }),
   }),
@@ -54,7 +80,7 @@ const moves = fc.array(
 );
 
 describe('a fluid link', () => {
-  test('serves what step by step water filling serves, whatever arrives, begins, is withdrawn and changes its weight', () => {
+  test('serves what step by step water filling serves, whatever arrives, begins, is withdrawn, paused, changes its weight or the rate', () => {
     fc.assert(
       fc.property(weights, moves, (shares, script) => {
         const fluid = new FluidReference(shares, LINK_BPS);
@@ -73,6 +99,14 @@ describe('a fluid link', () => {
           } else if (kind === 'reweigh') {
             fluid.change(member, { weight: 1 + (bytes % 7) }, nowNs);
             stepwise.reweigh(member, 1 + (bytes % 7));
+          } else if (kind === 'pause' || kind === 'resume') {
+            fluid[kind](member, nowNs);
+            stepwise[kind](member);
+          } else if (kind === 'rate') {
+            // A quarter of a byte per nanosecond to one and three quarters.
+            const bytesPerNs = (1 + (bytes % 7)) / 4;
+            fluid.changeRate(bytesPerNs * LINK_BPS, nowNs);
+            stepwise.pace(bytesPerNs);
           } else {
             fluid.withdraw(member, nowNs);
             stepwise.clear(member);
@@ -113,6 +147,31 @@ describe('a fluid link', () => {
           expect(bytes).toBeCloseTo(arrived[member] ?? 0, 3);
       }),
     );
+  });
+
+  test('by hand: a paused queue keeps what waits in it and has no claim to what it missed', () => {
+    const fluid = new FluidReference([1, 1], LINK_BPS);
+    for (const member of [0, 1]) fluid.wants(member, 0);
+    fluid.pause(0, 1_000);
+    expect(fluid.wantsAll(0)).toBe(true);
+    fluid.resume(0, 3_000);
+    fluid.advance(4_000);
+    expect([...fluid.served()]).toEqual([1_000, 3_000]);
+    // What arrives meanwhile waits, as far as the queue holds it.
+    const queue = new FluidReference([1], LINK_BPS);
+    queue.pause(0, 0);
+    for (const atNs of [10, 20, 30]) queue.arrived(0, 1_000, atNs, 2_500);
+    queue.advance(5_000);
+    expect([...queue.served()]).toEqual([0]);
+    queue.resume(0, 5_000);
+    queue.advance(9_000);
+    expect(queue.served()[0]).toBeCloseTo(2_000, 6);
+    queue.pause(0, 9_000);
+    queue.arrived(0, 1_000, 9_000);
+    queue.withdraw(0, 9_500);
+    queue.resume(0, 9_600);
+    queue.advance(20_000);
+    expect(queue.served()[0]).toBeCloseTo(2_000, 6);
   });
 
   test('by hand: what does not fit into a queue is lost', () => {

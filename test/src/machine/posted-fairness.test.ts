@@ -10,7 +10,8 @@ import { BoundMutant } from '../../scheduler/laws/number-mutants.js';
 
 const [A, B, C] = [contextId(0), contextId(1), contextId(2)];
 const BOUND_BYTES = 3_000;
-const RATE_BPS = 8e9;
+/** A byte per nanosecond. */
+const wireBytes = (fromNs: number, toNs: number) => toNs - fromNs;
 const FIFO_BYTES = 100;
 
 /** Of the time from the arrival of descriptors on, nothing is known. */
@@ -20,7 +21,7 @@ const NONE_KNOWN = new FairnessMeter(new DeficitRoundRobin()).report();
 function judge() {
   const posted = new Set<number>();
   const fairness = new PostedFairness(
-    { rateBps: RATE_BPS, fifoBytes: FIFO_BYTES, hasPosted: (context) => posted.has(context) },
+    { wireBytes, fifoBytes: FIFO_BYTES, hasPosted: (context) => posted.has(context) },
     { boundBytes: () => BOUND_BYTES, weight: (context) => context + 1, maxFrameBytes: () => 100 },
     [A, B],
   );
@@ -45,6 +46,32 @@ describe('fairness of what was posted', () => {
       // r T = 400 bytes and 100 of the FIFO, over the smaller weight.
       largest: { gapBytes: 400, boundBytes: BOUND_BYTES, addendBytes: 500 },
     });
+  });
+
+  test('the addend is what the wire could carry during a prefetch, at the rates that it had then', () => {
+    // Ten bytes per nanosecond until 1,000 ns, one from there on.
+    const bytesUntil = (ns: number) => 10 * Math.min(ns, 1_000) + Math.max(0, ns - 1_000);
+    const fairness = new PostedFairness(
+      {
+        wireBytes: (fromNs, toNs) => bytesUntil(toNs) - bytesUntil(fromNs),
+        fifoBytes: FIFO_BYTES,
+        hasPosted: () => true,
+      },
+      { boundBytes: () => BOUND_BYTES, weight: () => 1, maxFrameBytes: () => 100 },
+      [A, B],
+    );
+    fairness.posted(A, 0);
+    fairness.ready(A, 0);
+    fairness.posted(B, 2_000);
+    fairness.ready(B, 2_300);
+    fairness.granted(A, 100);
+    expect(fairness.verdict().largest).toMatchObject({ addendBytes: 300 + FIFO_BYTES });
+    fairness.end(B);
+    fairness.posted(B, 3_000);
+    fairness.granted(A, BOUND_BYTES + 300 + FIFO_BYTES - 100);
+    expect(fairness.verdict().broken).toBe(0);
+    fairness.granted(A, 101);
+    expect(fairness.verdict().broken).toBe(1);
   });
 
   test('excuses the first descriptors of a backlog, and no later ones', () => {
@@ -87,7 +114,7 @@ describe('fairness of what was posted', () => {
   test('holds long windows to equal shares by weight, whatever bound is stated', () => {
     const posted = new Set<number>([A, B]);
     const fairness = new PostedFairness(
-      { rateBps: RATE_BPS, fifoBytes: FIFO_BYTES, hasPosted: (context) => posted.has(context) },
+      { wireBytes, fifoBytes: FIFO_BYTES, hasPosted: (context) => posted.has(context) },
       { boundBytes: () => 1e12, weight: () => 1, maxFrameBytes: () => 100 },
       [A, B],
     );
@@ -117,7 +144,7 @@ describe('fairness of what was posted', () => {
   test('shows the pair that broke its bound, not a larger gap within a wider one', () => {
     // B and C may differ by 10,000 bytes, the others by 1,000; 100 of the FIFO come to each.
     const fairness = new PostedFairness(
-      { rateBps: RATE_BPS, fifoBytes: FIFO_BYTES, hasPosted: () => true },
+      { wireBytes, fifoBytes: FIFO_BYTES, hasPosted: () => true },
       {
         boundBytes: (one, other) => (one + other === B + C ? 10_000 : one + other === A + C ? 10_000 : 1_000),
         weight: () => 1,
@@ -142,7 +169,7 @@ describe('fairness of what was posted', () => {
 
   test('of pairs without a bound shows the largest gap', () => {
     const fairness = new PostedFairness(
-      { rateBps: RATE_BPS, fifoBytes: FIFO_BYTES, hasPosted: () => true },
+      { wireBytes, fifoBytes: FIFO_BYTES, hasPosted: () => true },
       { boundBytes: () => Number.POSITIVE_INFINITY, weight: () => 1, maxFrameBytes: () => 100 },
       [A, B, C],
     );

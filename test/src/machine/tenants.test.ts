@@ -156,7 +156,7 @@ describe('what a discipline does not read is refused by name', () => {
           { name: 'b', parent: 'a' },
         ],
       },
-      'tenants[0].parent: "a" is among its own parents',
+      'tenants[0].parent is "b", expected no tenant that is below "a": a tenant is not among its own parents',
     ],
     [
       'drr/drr',

@@ -54,6 +54,28 @@ describe('the page of a comparison', () => {
       runs.push(await simulate(SCENARIO, { protection, durationNs: DURATION_NS, warmUpNs: 0 }));
   });
 
+  test('says the rate of the port, and which it gets when', () => {
+    const portOf = (changes: object[]) => {
+      const scenario = checkScenario({ ...SCENARIO, changes });
+      const { sections } = describeComparison(
+        { ...heading, loaded: { scenario, source: 'a test' } },
+        runs,
+        'again',
+      );
+      return sections[0]?.origin.parameters.find(({ name }) => name === 'port')?.value;
+    };
+    expect(portOf([])).toBe('10 Gb/s');
+    expect(
+      portOf([
+        { atNs: 5_000_000, rateBps: 400_000_000_000 },
+        { atNs: 1_000_000, guest: 'light', weight: 2 },
+        { atNs: 2_500_000, rateBps: 100_000_000 },
+      ]),
+    ).toBe('10 Gb/s, 0.1 Gb/s from 2.5 ms on, 400 Gb/s from 5 ms on');
+    const many = Array.from({ length: 8 }, (_, index) => ({ atNs: index, rateBps: 1_000_000_000 + index }));
+    expect(portOf(many)).toMatch(/, and 2 more$/u);
+  });
+
   test('opens with price against protection: a panel per currency, a point and a label per approach', () => {
     const { opening, sections } = describeComparison(heading, runs, 'again', THROUGH);
     expect(opening?.figure.id).toBe('price-and-protection');

@@ -71,6 +71,7 @@ test('every metric of a run and of a guest has a name of its own, a sentence, a 
     {
       guests: [{ traffic: { kind: 'greedy' } }, { traffic: { kind: 'request' } }],
       balloon: { pages: 10, everyNs: 10_000 },
+      nic: { pfcClasses: 8 },
     },
     { protection: 'iommu:single-use', durationNs: 1_000_000 },
   );
@@ -87,4 +88,31 @@ test('every metric of a run and of a guest has a name of its own, a sentence, a 
   for (const metric of RUN_METRICS) expect(metricText(metric, run), metric.id).not.toMatch(/NaN|undefined/u);
   for (const metric of GUEST_METRICS)
     expect(metricText(metric, guest), metric.id).not.toMatch(/NaN|undefined/u);
+});
+
+test('counters of priority flow control are metrics: sums over classes, the largest buffer, and none without a class', async () => {
+  const guests = [3, 5].map((trafficClass) => ({
+    trafficClass,
+    traffic: { kind: 'greedy' as const },
+    receive: { kind: 'greedy' as const },
+    receiveSlots: 16,
+  }));
+  const pauses = [3, 5].map((trafficClass) => ({ atNs: 500_000, trafficClass, quanta: 5_000 }));
+  const nic = { rateBps: 10_000_000_000, pfcClasses: 0x28 };
+  const run = await simulate({ guests, nic, link: { pauses } }, { durationNs: 3_000_000, warmUpNs: 0 });
+  const { flowControl = [] } = run;
+  expect(flowControl).toHaveLength(2);
+  const metricOf = (id: string) => RUN_METRICS.find((metric) => metric.id === id)?.of(run);
+  const sum = (of: (one: (typeof flowControl)[number]) => number) =>
+    flowControl.reduce((all, one) => all + of(one), 0);
+  expect(metricOf('pfcFramesReceived')).toBe(2);
+  // 5,000 quanta of 512 bit times at 10 Gb/s, for two classes.
+  expect(metricOf('pfcPausedNs')).toBe(2 * 256_000);
+  expect(metricOf('pfcFramesSent')).toBe(sum(({ framesSent }) => framesSent));
+  expect(metricOf('pfcFarEndPausedNs')).toBe(sum(({ farEndPausedNs }) => farEndPausedNs));
+  expect(metricOf('pfcFarEndPausedNs')).toBeGreaterThan(0);
+  expect(metricOf('pfcMostReceiveBytes')).toBe(Math.max(...flowControl.map((one) => one.mostReceiveBytes)));
+  const without = await simulate({ guests: [{}] }, { durationNs: 10_000 });
+  for (const metric of RUN_METRICS)
+    if (metric.id.startsWith('pfc')) expect(metric.of(without), metric.id).toBeUndefined();
 });

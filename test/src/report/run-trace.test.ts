@@ -73,6 +73,45 @@ test('the wire shows every frame that left in time, from its first bit to its la
   );
 });
 
+test('the wire shows what came in at the rate at which it was sent, also where that changes', async () => {
+  const file = scratch.path('rate.trace.json');
+  let recorded: RunTrace | undefined;
+  await simulate(
+    {
+      guests: [
+        { name: 'taker', receive: { kind: 'greedy', frameBytes: 1514, startNs: 0 }, receiveSlots: 512 },
+      ],
+      changes: [
+        { atNs: 200_000, rateBps: 100_000_000 },
+        { atNs: 800_000, rateBps: 1_000_000_000 },
+      ],
+    },
+    {
+      durationNs: END_NS,
+      warmUpNs: 0,
+      protection: 'none',
+      prepare: (machine) => {
+        recorded = new RunTrace(file, machine, END_NS, { seed: 1 });
+      },
+    },
+  );
+  recorded?.finish();
+  recorded?.close();
+  const events = (JSON.parse(readFileSync(file, 'utf8')) as { traceEvents: TraceEvent[] }).traceEvents;
+  const track = events.find(({ name, args }) => name === 'thread_name' && args?.name === 'wire, in');
+  const spans = events.filter(({ ph, pid, tid }) => ph === 'X' && pid === track?.pid && tid === track?.tid);
+  const lasted = spans.map(({ dur = 0 }) => dur);
+  // 1,538 bytes at 1 Gb/s, at 100 Mb/s, and at 1 Gb/s again; the far end hears of a rate 500 ns later.
+  expect([...new Set(lasted)].sort((one, other) => one - other)).toEqual([12.304, 123.04]);
+  const slow = lasted.flatMap((dur, index) => (dur > 100 ? [index] : []));
+  expect(slow).toHaveLength(Math.round((800_000 - 200_000) / 123_040));
+  // One behind the other, without a gap.
+  for (const [index, { ts = 0, dur = 0 }] of spans.entries()) {
+    const next = spans[index + 1];
+    if (next !== undefined) expect(next.ts).toBeCloseTo(ts + dur, 6);
+  }
+});
+
 test('interrupts are there, and nothing after the end', () => {
   const raised = interrupts.filter(({ atNs }) => atNs <= END_NS);
   expect(onTrack('interrupts').map(({ ts }) => ts)).toEqual(raised.map(({ atNs }) => atNs / 1000));

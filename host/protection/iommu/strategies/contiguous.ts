@@ -10,7 +10,6 @@ import { InvariantViolation } from '../../../../scheduler/errors.js';
 import { absent } from '../../../../scheduler/present.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
-import { NO_RANGE } from '../iova-allocator.js';
 import { IOVA_ERAS } from '../iova-eras.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { PerTransferGate, type Placement, type Teardown } from './per-transfer.js';
@@ -94,13 +93,13 @@ class ChunkedRange implements Placement, Teardown {
   }
 
   place(pages: number): IoPageNumber {
-    if (pages > CHUNK_PAGES) return NO_RANGE;
+    // A buffer has 64 KB at most (MAX_BUFFER_BYTES).
+    if (pages > CHUNK_PAGES) throw new InvariantViolation(`a buffer of ${pages} pages fits no range`);
     let chunk = this.#current;
     if (chunk === undefined || chunk.placed + pages > CHUNK_PAGES) {
       // The rest of a range that a buffer did not fit into counts as done.
       if (chunk !== undefined) this.#countDone(chunk, CHUNK_PAGES - chunk.placed);
-      const base = this.#space.address.iovas.allocate(CHUNK_PAGES);
-      if (base < 0) return NO_RANGE;
+      const base = this.#space.takeAddresses(CHUNK_PAGES);
       chunk = { base, placed: 0, retired: 0, pages: [] };
       this.#live.set(base, chunk);
       this.#current = chunk;

@@ -65,7 +65,23 @@ export class DirectMap implements MappingStrategy, OwnershipObserver {
     return { directMappedPages: this.#pages };
   }
 
+  /** All of them or none. @throws ParameterError when the machine has no page left for a table */
   #map(pages: Iterable<PageNumber>): void {
+    const runs = this.#runs.length;
+    try {
+      this.#mapRuns(pages);
+    } catch (error) {
+      // No device has made a request since, so no cache knows any of it.
+      for (const { first, count } of this.#runs.splice(runs)) {
+        this.#space.clearRange(identityOf(first), first, count);
+        this.#space.unpin(first, count);
+        this.#pages -= count;
+      }
+      throw error;
+    }
+  }
+
+  #mapRuns(pages: Iterable<PageNumber>): void {
     let first = pageNumber(-1);
     let count = 0;
     for (const page of pages) {

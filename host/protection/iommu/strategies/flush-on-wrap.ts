@@ -1,7 +1,7 @@
 import { type IoPageNumber, ioPageAfter, type PageNumber } from '../../../../nic/addresses.js';
+import { ParameterError } from '../../../../scheduler/errors.js';
 import type { ContextPort } from '../../context-port.js';
 import type { GuestSpace } from '../guest-space.js';
-import { NO_RANGE } from '../iova-allocator.js';
 import { IOVA_ERAS } from '../iova-eras.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { PerTransferGate, type Placement, type Teardown } from './per-transfer.js';
@@ -41,7 +41,7 @@ export class FlushOnWrap implements MappingStrategy, Placement, Teardown {
   constructor(space: GuestSpace, options: FlushOnWrapOptions) {
     this.#space = space;
     this.#options = options;
-    this.#base = space.address.iovas.allocate(options.tablePages);
+    this.#base = space.takeAddresses(options.tablePages);
     this.#taken = new Uint8Array(options.tablePages);
     this.transmit = new PerTransferGate(space, this, this);
     this.receive = new PerTransferGate(space, this, this);
@@ -56,7 +56,7 @@ export class FlushOnWrap implements MappingStrategy, Placement, Teardown {
     if (at < 0) {
       this.#flush();
       at = this.#search(0, pages);
-      if (at < 0) return NO_RANGE;
+      if (at < 0) throw this.#tooSmall(pages);
     }
     this.#taken.fill(1, at, at + pages);
     this.#hint = at + pages;
@@ -107,6 +107,15 @@ export class FlushOnWrap implements MappingStrategy, Placement, Teardown {
       if (run === pages) return at + 1 - pages;
     }
     return -1;
+  }
+
+  /** Linux drops the frame, or panics if it is asked to ("Calgary: fix the allocator."); here the option is wrong. */
+  #tooSmall(pages: number): ParameterError {
+    const { length } = this.#taken;
+    const free = this.#taken.reduce((sum, taken) => sum + (1 - taken), 0);
+    return new ParameterError(
+      `iommu.tablePages is ${length}, expected more: a buffer needs ${pages} in a row, and ${free} are free while the buffers in the rings have the others`,
+    );
   }
 
   #free(first: IoPageNumber, pages: number): void {

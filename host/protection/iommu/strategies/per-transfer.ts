@@ -10,7 +10,6 @@ import {
   pageOf,
   translatedBusPage,
 } from '../../../../nic/addresses.js';
-import { InvariantViolation } from '../../../../scheduler/errors.js';
 import { absent } from '../../../../scheduler/present.js';
 import type { CostNumber } from '../../../cpu/costs.js';
 import { READ, WRITE } from '../../../iommu/entry-format.js';
@@ -33,7 +32,7 @@ export interface Teardown {
 export interface Placement {
   /** What it costs to find a range and to take it back, per buffer. */
   readonly addressCost: CostNumber;
-  /** The first page of a range for `pages`, or -1. */
+  /** The first page of a range for `pages`. @throws ParameterError when an option leaves too few addresses */
   place(pages: number): IoPageNumber;
 }
 
@@ -93,7 +92,7 @@ export class PerTransferGate implements SetupGate {
   }
 
   finish(queue: ContextQueue, from: number, to: number): void {
-    if (this.#closed || from === to) return;
+    if (this.#closed) return;
     this.#space.enter();
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
       const first = this.#firstPage(queue, index);
@@ -126,8 +125,6 @@ export class PerTransferGate implements SetupGate {
     const { processor, hypervisor } = this.#space.parts;
     processor.chargeAccount(hypervisor.account, this.#placement.addressCost);
     const base = this.#placement.place(pages);
-    // A ring bounds what a guest has mapped at once, so running out is a leak of ours.
-    if (base < 0) throw new InvariantViolation(`no I/O virtual address left for ${pages} pages`);
     let first = pageOf(machineAddress(address));
     if (this.#backing !== undefined) {
       first = this.#backing.provide(address, length);

@@ -35,7 +35,7 @@ export abstract class RangePerBuffer implements MappingStrategy, Placement, Tear
   }
 
   place(pages: number): IoPageNumber {
-    return this.space.address.iovas.allocate(pages);
+    return this.space.takeAddresses(pages);
   }
 
   abstract retire(first: IoPageNumber, pages: number, firstPage: PageNumber): void;

@@ -172,12 +172,20 @@ class ShadowGate implements SetupGate {
     return this.#shadowAt(queue, index);
   }
 
-  /** Memory of the hypervisor, mapped at its own addresses until the port is closed. */
+  /**
+   * Memory of the hypervisor, mapped at its own addresses until the port is closed.
+   * @throws ParameterError when the machine has none left, or none for tables; then nothing of it is kept
+   */
   #pool(pages: number): HostPhysicalAddress {
-    const address = this.#space.parts.hypervisor.allocateOwn('shadow', pages * PAGE_BYTES);
+    const { hypervisor } = this.#space.parts;
+    const address = hypervisor.allocateOwn('shadow', pages * PAGE_BYTES);
     const first = pageOf(address);
-    for (let page = first; page < first + pages; page = pageAfter(page))
-      this.#space.map(identityOf(page), page, this.#permissions);
+    try {
+      this.#space.mapEach(identityOf(first), first, pages, this.#permissions);
+    } catch (error) {
+      hypervisor.freeOwn(address, pages * PAGE_BYTES);
+      throw error;
+    }
     this.#pools.push({ address, pages });
     return address;
   }

@@ -56,7 +56,7 @@ export class Swiotlb implements MappingStrategy, Placement, Teardown, Backing {
   }
 
   place(pages: number): IoPageNumber {
-    return this.#space.address.iovas.allocate(pages);
+    return this.#space.takeAddresses(pages);
   }
 
   provide(address: GuestPhysicalAddress, length: number): PageNumber {

@@ -162,6 +162,24 @@ describe('rings', () => {
   });
 });
 
+describe('a head that software moves while a command is fetched', () => {
+  it('to where no command lies is an error of the ring, and nothing there is carried out (AMD 48882, 2.4.1)', () => {
+    const { kernel, memory, sink, unit, read, write } = machine();
+    // Behind the ring of 256 commands lies what would be one.
+    memory.add(COMMANDS + 0x1000);
+    const everything = { type: 'invalidate-all' } as const;
+    writeCommand(memory, hostPhysicalAddress(COMMANDS + 0x1000), everything);
+    writeCommand(memory, hostPhysicalAddress(COMMANDS), everything);
+    sink.take();
+    write(COMMAND_TAIL, 16n);
+    write(COMMAND_HEAD, 0x1000n);
+    kernel.drain();
+    unit.checkInvariants();
+    expect([sink.take(), read(STATUS) & (1n << 4n)]).toEqual([[], 0n]);
+    expect(memory.readU32(EVENTS + 4) >>> 28).toBe(6);
+  });
+});
+
 describe('a control register that is written by halves', () => {
   it('starts and stops the commands with the half that says so, and with no other write', () => {
     const { sink, post, read, unit } = machine(0n);

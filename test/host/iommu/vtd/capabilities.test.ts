@@ -54,7 +54,7 @@ describe('CAP and ECAP as software reads them', () => {
     ] as const;
     const cap = word(nd, plmr, phmr, sagaw, mgaw, zlr, fro, sllps, psi, nfr, mamv, dwd, drd);
     expect(encodeCap(DEFAULT_VTD_CAPABILITIES).toString(16)).toBe(cap.toString(16));
-    const [c, qi, dt, ir, pt, sc, iro] = [
+    const [c, qi, dt, ir, pt, sc, iro, mhmv] = [
       [0, 1],
       [1, 1],
       [2, 1],
@@ -62,8 +62,9 @@ describe('CAP and ECAP as software reads them', () => {
       [6, 1],
       [7, 1],
       [8, 0xf],
+      [20, 0xf],
     ] as const;
-    const ecap = word(c, qi, dt, ir, pt, sc, iro);
+    const ecap = word(c, qi, dt, ir, pt, sc, iro, mhmv);
     expect(encodeEcap(DEFAULT_VTD_CAPABILITIES).toString(16)).toBe(ecap.toString(16));
   });
 
@@ -86,11 +87,15 @@ describe('CAP and ECAP as software reads them', () => {
   it.each([
     ['queuedInvalidation', 1],
     ['deviceTlb', 2],
-    ['interruptRemapping', 3],
     ['passThrough', 6],
     ['snoopControl', 7],
   ] as const)('%s is bit %d of ECAP', (name, bit) => {
     expect(encodeEcap({ ...LEAST, [name]: true }) ^ encodeEcap(LEAST)).toBe(1n << BigInt(bit));
+  });
+
+  it('interruptRemapping is bit 3 of ECAP, and brings MHMV, the mask of its invalidations', () => {
+    const encoded = encodeEcap({ ...LEAST, interruptRemapping: true });
+    expect((encoded ^ encodeEcap(LEAST)).toString(16)).toBe(word([3, 1], [20, 0xf]).toString(16));
   });
 });
 
@@ -138,7 +143,7 @@ describe('capabilities that contradict themselves are refused', () => {
     const noNumber = { ...LEAST, faultRecords: '4' as unknown as number };
     expect(() => assertCapabilities(noNumber)).toThrow('VT-d capability faultRecords is 4, expected a whole');
     expect(() => assertCapabilities({ ...LEAST, tableLevels: [] })).toThrow(
-      'VT-d capability tableLevels is [], expected at least one depth',
+      'VT-d capability tableLevels is [], expected at least one depth of 3, 4 and 5',
     );
   });
 

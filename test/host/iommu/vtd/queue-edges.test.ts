@@ -139,7 +139,77 @@ describe('the invalidation queue', () => {
   });
 });
 
+describe('a device-TLB invalidation that times out (V98; Linux qi_check_fault, Xen)', () => {
+  const [FSTS, ITE, SLOTS] = [0x34, 0x40, 256];
+  const silent = { type: 'device-tlb', requesterId: DEVICE, address: ioVirtualAddress(0) } as const;
+  const wait = { type: 'wait', fence: true } as const;
+
+  /** A full lap of waits behind it, and the tail where a test says. */
+  const timedOut = (tail: number, waits = SLOTS) => {
+    const m = machine();
+    m.sink.silent.add(DEVICE);
+    m.start();
+    m.place(QUEUE, 0, silent);
+    for (let slot = 1; slot < waits; slot += 1) m.place(QUEUE, slot, wait);
+    m.registers.write64(IQT, 16n);
+    m.kernel.run(FETCH_NS + 1);
+    m.registers.write64(IQT, BigInt(tail));
+    m.kernel.drain();
+    expect(m.registers.read32(FSTS) & ITE).toBe(ITE);
+    m.unit.checkInvariants();
+    return m;
+  };
+
+  it('passes over the waits behind it, up to the tail', () => {
+    expect(timedOut(5 * 16).registers.read64(IQH)).toBe(5n * 16n);
+    expect(timedOut(5 * 16, 3).registers.read64(IQH)).toBe(3n * 16n);
+  });
+
+  it('ends its way round the ring at itself, where the tail was written to lie beyond the ring', () => {
+    const { registers, kernel, write } = timedOut(SLOTS * 16 + 32);
+    expect(registers.read64(IQH)).toBe(0n);
+    // The tail is the next error.
+    write(FSTS, ITE);
+    kernel.drain();
+    expect(registers.read32(FSTS)).toBe(0x10);
+  });
+
+  it('looks at no slot that the unit cannot read', () => {
+    const m = machine();
+    m.sink.silent.add(DEVICE);
+    m.registers.write64(IQT, 0n);
+    // 512 slots, two pages, of which the second is not there.
+    m.registers.write64(IQA, BigInt(QUEUE) + 1n);
+    m.write(GCMD, QIE);
+    m.place(QUEUE, 0, silent);
+    for (let slot = 1; slot < SLOTS; slot += 1) m.place(QUEUE, slot, wait);
+    m.registers.write64(IQT, 300n * 16n);
+    m.kernel.run(FETCH_NS + 1);
+    m.kernel.drain();
+    expect(m.registers.read64(IQH)).toBe(BigInt(SLOTS * 16));
+    expect(m.registers.read32(FSTS) & ITE).toBe(ITE);
+  });
+});
+
 describe('commands', () => {
+  it('V16 (QEMU intel-iommu-test): one that is under way at a reset is not reported after it', () => {
+    const { kernel, unit, registers } = machine();
+    const offsets = Array.from({ length: 0x1000 / 4 }, (_, word) => word * 4);
+    const all = () => offsets.map((offset) => registers.read32(offset));
+    const fresh = all();
+    const iotlb = Number((registers.read64(0x10) >> 8n) & 0x3ffn) * 16 + 8;
+    registers.write64(CCMD, 0xa000_0000_0000_0000n);
+    registers.write64(iotlb - 8, 0x7000n);
+    registers.write64(iotlb, 0x9000_0000_0000_0000n);
+    unit.reset();
+    kernel.drain();
+    expect(all()).toEqual(fresh);
+    // And another one begins at once.
+    registers.write64(CCMD, 0xa000_0000_0000_0000n);
+    kernel.drain();
+    expect(registers.read64(CCMD) >> 59n).toBe(0b0101n);
+  });
+
   it('CCMD begins with its upper half alone', () => {
     const { sink, registers } = machine();
     registers.write32(CCMD + 4, 0x2000_0000);

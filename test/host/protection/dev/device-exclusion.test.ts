@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { DeviceExclusion } from '../../../../host/protection/dev/device-exclusion.js';
 import { pageNumber, requesterId } from '../../../../nic/addresses.js';
 import { frame, Machine, macOf, PAGE, PORT, STRANGER, type TestGuest } from '../../support/machine.js';
+import { reachedThrough } from '../../support/places.js';
 
 /** `thief` asks its device to send a page of `victim`; returns whether the bytes left. */
 function steals(machine: Machine, thief: TestGuest, victim: TestGuest): boolean {
@@ -153,6 +154,21 @@ describe('guests behind exclusion vectors', () => {
     expect(processor.cyclesOf(hypervisor.account) - before).toBe(
       10 * costs.tableWord + 4 * costs.configAccess,
     );
+  });
+
+  it('do not reach a page that is given to them for another use than their memory', () => {
+    const machine = new Machine(new DeviceExclusion());
+    const [guest] = guests(machine, 1);
+    if (guest === undefined) throw new Error('one');
+    const { protection, pages } = machine.host;
+    const [page = pageNumber(0)] = guest.domain.allocate(1);
+    const id = requesterId(0x100 + guest.port.context);
+    const passes = () => reachedThrough(protection.gate, id, page * PAGE, 4, true) >= 0;
+    expect(passes()).toBe(true);
+    pages.forceTransfer(page, guest.domain.id, 'io-table');
+    expect(passes()).toBe(false);
+    pages.forceTransfer(page, guest.domain.id, 'guest');
+    expect(passes()).toBe(true);
   });
 
   it('open a second port without a change to the bits of what they have, but for the new rings', () => {

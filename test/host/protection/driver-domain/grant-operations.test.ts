@@ -127,4 +127,64 @@ describe('a grant that may be used', () => {
     grants.beginBatch();
     expect(host.hypervisor.hypercalls - before, 'a batch without any').toBe(3);
   });
+
+  it('costs the hypervisor a look at the page, and what the operation does, each byte of a copy too', () => {
+    const { host, table, grants, page, own } = bench();
+    const { processor, hypervisor } = host;
+    const { costs } = processor;
+    const spent = (work: () => unknown) => {
+      const before = processor.cyclesOf(hypervisor.account);
+      work();
+      return processor.cyclesOf(hypervisor.account) - before;
+    };
+    const copy = pageAddress(own);
+    grants.beginBatch();
+    expect(spent(() => grants.copyOut(table, WRITABLE, 0, 100, copy))).toBe(
+      costs.hypercall + costs.validatePage + costs.grantCopy + 100 * costs.copyByte,
+    );
+    const inBatch = [
+      () => grants.copyIn(table, WRITABLE, 0, 300, copy),
+      () => grants.map(table, WRITABLE, true),
+      () => grants.unmap(page),
+      () => grants.copyIn(table, FOREIGN, 0, 300, copy),
+      () => grants.flip(table, WRITABLE, own),
+    ].map(spent);
+    expect(inBatch).toEqual([
+      costs.validatePage + costs.grantCopy + 300 * costs.copyByte,
+      costs.validatePage + costs.grantMap,
+      costs.grantUnmap,
+      costs.validatePage,
+      costs.validatePage + 2 * costs.flipPage,
+    ]);
+    grants.beginBatch();
+    host.pages.pin(page);
+    expect(
+      spent(() => grants.unmap(page)),
+      'the next batch',
+    ).toBe(costs.hypercall + costs.grantUnmap);
+  });
+
+  it('is not flipped for a page that the driver domain’s card may still write, nor where RAM lies in a bank', () => {
+    const { host, guest, user, table, grants, page, own } = bench();
+    host.pages.pin(own);
+    expect([grants.flip(table, WRITABLE, own), grants.refusal]).toEqual([NO_PAGE, 'pinned']);
+    host.pages.unpin(own);
+    const banked = host.pages.setAside(1, 1) ?? pageNumber(0);
+    expect(host.pages.claimSetAside(guest.id, banked)).toBe(true);
+    table.grant(UNUSED, user.id, banked, false);
+    expect([grants.flip(table, UNUSED, own), grants.refusal]).toEqual([NO_PAGE, 'pinned']);
+    expect([host.pages.owner(page), host.pages.owner(own), host.pages.owner(banked)]).toEqual([
+      guest.id,
+      user.id,
+      guest.id,
+    ]);
+    expect([user.ownedPages.has(own), guest.ownedPages.has(page)]).toEqual([true, true]);
+    expect(grants.flip(table, WRITABLE, own)).toBe(page);
+    expect([
+      user.ownedPages.has(own),
+      user.ownedPages.has(page),
+      guest.ownedPages.has(own),
+      guest.ownedPages.has(page),
+    ]).toEqual([false, true, true, false]);
+  });
 });

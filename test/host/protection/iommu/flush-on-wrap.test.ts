@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FURTHER_APPROACHES } from '../../../../host/protection/approaches.js';
+import { ParameterError } from '../../../../scheduler/errors.js';
 import { runs } from '../../../support/whole.js';
 import { frame, macOf, PAGE, STRANGER } from '../../support/machine.js';
 import { protectionSpecs } from '../specs.js';
@@ -83,7 +84,7 @@ describe.each(VENDORS)('flush-on-wrap on %s (pci-calgary.c, tce.c of Linux 2.6)'
     for (let turn = 0; turn < 4; turn += 1) use(guest.page());
     const page = guest.page();
     expect(() => guest.postReceive({ address: page, length: 200 })).toThrow(
-      /no I\/O virtual address left for 1 pages/u,
+      /^iommu\.tablePages is 4, expected more: a buffer needs 1 in a row, and 0 are free/u,
     );
     finish();
     expect(() => use(page)).not.toThrow();
@@ -167,6 +168,18 @@ describe.each(VENDORS)('flush-on-wrap on %s (pci-calgary.c, tce.c of Linux 2.6)'
     expect(dear.cycles - cheap.cycles).toBeCloseTo(40 * 500e-9 * 2.4e9, -2);
     expect([cheap.commands, dear.commands]).toEqual([0, 0]);
     expect(cycles('single-use', 0).commands).toBe(40);
+  });
+
+  it('names the option when the bitmap has no run for what rings hold at once (iommu_range_alloc: "IOMMU full")', () => {
+    const { guest } = bench(4);
+    const page = guest.pages(2);
+    for (let posted = 0; posted < 3; posted += 1) guest.postReceive({ address: page, length: 128 });
+    const wide = { address: page + PAGE - 64, length: 128 };
+    expect(() => guest.postReceive(wide)).toThrow(
+      new ParameterError(
+        'iommu.tablePages is 4, expected more: a buffer needs 2 in a row, and 1 are free while the buffers in the rings have the others',
+      ),
+    );
   });
 
   it.each([

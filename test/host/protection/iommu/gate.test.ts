@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Iommu } from '../../../../host/protection/iommu/iommu.js';
+import { Iommu, type IommuOptions } from '../../../../host/protection/iommu/iommu.js';
 import { VtdDriver } from '../../../../host/protection/iommu/vtd-driver.js';
 import {
   busAddress,
@@ -196,8 +196,27 @@ describe('VT-d alone', () => {
     [{ strategy: 'single-use', vendor: 'amdvi' as const, capabilities: {} }, /capabilities is given/],
     [{ strategy: 'single-use', maxMode: 4 }, /iommu\.maxMode is 4, expected none for vtd/],
     [{ strategy: 'persistent', strategyOptions: { quotaPages: 0 } }, /iommu\.quotaPages is 0/],
+    [{ strategy: 'shared', seed: Number.NaN }, /iommu\.seed is NaN, expected a whole number$/],
+    [{ strategy: 'shared', vendor: 'amdvi', maxMode: 7 }, /iommu\.maxMode is 7, expected 4, 5 or 6$/],
+    [
+      { strategy: 'shared', timing: { walkers: 0 } },
+      /iommu\.walkers is 0, expected a whole number of walkers/,
+    ],
+    [
+      { strategy: 'shared', queueTiming: { statusWriteNs: -1 } },
+      /iommu\.statusWriteNs is -1, expected whole/,
+    ],
+    [{ strategy: 'shared', capabilities: { domainBits: 5 } }, /domainBits is 5, expected an even number$/],
+    [
+      { strategy: 'shared', capabilities: { tableLevels: [6] } },
+      /tableLevels is \[6\], expected at least one/,
+    ],
+    [{ strategy: 'shared', timing: { walker: 4 } }, /^iommu\.timing: walker is not an option that is known/],
+    [{ strategy: 'shared', queueTiming: { fetchNs: 4 } }, /^iommu\.queueTiming: fetchNs is not an option/],
+    [{ strategy: 'shared', capabilities: { levels: [4] } }, /^iommu\.capabilities: levels is not an option/],
     [{ strategy: 'deferred', strategyOptions: { queueEntries: 1.5 } }, /iommu\.queueEntries is 1\.5/],
   ])('names what is wrong with its options: %o', (options, message) => {
-    expect(() => new Iommu(options)).toThrow(message);
+    // Some are of a kind that only a caller without types can give.
+    expect(() => new Iommu(options as IommuOptions)).toThrow(message);
   });
 });

@@ -85,6 +85,47 @@ describe.each(VENDORS)('swiotlb on %s (Linux dma-iommu.c, for devices that are n
     expect(lab.details('bouncePages')).toBe(2);
   });
 
+  it('keeps slots by their length: one that is free is for the next buffer over as many pages', () => {
+    const { lab, guest } = bench();
+    const pages = guest.pages(2);
+    const one = { address: pages + 100, length: 200 };
+    const two = { address: pages + 4000, length: 200 };
+    for (const [turn, buffer, slots] of [
+      [1, one, 1],
+      [2, two, 3],
+      [3, one, 3],
+      [4, two, 3],
+      [5, two, 3],
+    ] as const) {
+      guest.postReceive(buffer);
+      lab.settle();
+      expect(lab.details('bouncePages'), `buffer ${turn}`).toBe(slots);
+      expect(lab.details('bouncedBuffers')).toBe(turn);
+      guest.port.receive.finish(turn);
+      lab.settle();
+    }
+    // Two at once need two.
+    guest.postReceive(one, one);
+    expect(lab.details('bouncePages')).toBe(4);
+  });
+
+  it('bounces what is no number of whole pages from the beginning of one, and nothing else', () => {
+    const { lab, guest } = bench();
+    const pages = guest.pages(3);
+    for (const [offset, length, bounced] of [
+      [0, PAGE, 0],
+      [0, 2 * PAGE, 0],
+      [0, PAGE - 1, 1],
+      [0, PAGE + 1, 1],
+      [1, PAGE, 1],
+      [1, PAGE - 1, 1],
+    ] as const) {
+      const before = lab.details('bouncedBuffers');
+      guest.postReceive({ address: pages + offset, length });
+      expect(lab.details('bouncedBuffers') - before, `${length} bytes at ${offset}`).toBe(bounced);
+    }
+  });
+
   it('gives every slot back when the port has closed', () => {
     const { lab, guest } = bench();
     const { pages } = lab.machine.host;
