@@ -1,12 +1,15 @@
 import type { Subscription } from 'rxjs';
 import { COST } from '../host/cpu/costs.js';
+import type { Worker } from '../host/cpu/processor.js';
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
+import type { Interrupted } from '../host/hypervisor/event-channel.js';
+import { PerMachine } from '../host/per-machine.js';
 import type { GuestPort } from '../host/protection/guest-port.js';
 import type { PageNumber } from '../nic/addresses.js';
 import { InvariantViolation, ParameterError } from '../scheduler/errors.js';
 import { refuseUnknownOptions } from '../scheduler/known-options.js';
-import { ReceiveRing } from './receive-ring.js';
+import { type FrameReader, ReceiveRing } from './receive-ring.js';
 import { BUFFER_BYTES, type BufferBytes } from './ring-buffers.js';
 import { leavePort, takePort } from './sole-user.js';
 import type { BorrowedFrame } from './traffic/borrowed-frame.js';
@@ -48,6 +51,10 @@ export const DRIVER_DROPS = [
 ] as const;
 export type DriverDrop = (typeof DRIVER_DROPS)[number];
 
+/** What a driver works on: its transmit ring, or all that there is after an interrupt. */
+const TRANSMIT = 0;
+const POLL = 1;
+
 /** Frames of pull sources that cannot be stored, before a unit of work ends. */
 const MAX_UNSTORABLE = 64;
 
@@ -70,30 +77,33 @@ export interface DemandObserver {
 
 type PullSource = Extract<TrafficSource, { kind: 'pull' }>;
 
+// What most drivers have is one object for all.
+const NO_DROPS: Readonly<Record<DriverDrop, number>> = Object.freeze({
+  'ring-full': 0,
+  'refused-at-set-up': 0,
+  'bad-size': 0,
+  'buffer-lost': 0,
+  'port-closed': 0,
+});
+const NO_SUBSCRIPTIONS: readonly Subscription[] = [];
+const NO_SOURCES: readonly PullSource[] = [];
+
 /**
  * A guest's network driver: rings of buffers in guest memory, doorbells, and service by interrupt and poll
  * (on an interrupt it masks further ones and polls within a budget, as Linux's NAPI does). It knows a port,
  * not what protects it; the same driver runs over every approach.
  */
-export class NicDriver {
+export class NicDriver implements Worker, Interrupted, FrameReader {
   readonly domain: Domain;
   readonly port: GuestPort;
   readonly options: DriverOptions;
   readonly #parts: HostParts;
   readonly #transmit: TransmitRing;
   readonly #receive: ReceiveRing;
-  readonly #drops: Record<DriverDrop, number> = {
-    'ring-full': 0,
-    'refused-at-set-up': 0,
-    'bad-size': 0,
-    'buffer-lost': 0,
-    'port-closed': 0,
-  };
-  readonly #subscriptions: Subscription[] = [];
-  readonly #sources: PullSource[] = [];
-  readonly #transmitWork = () => this.#onTransmitWork();
-  readonly #pollWork = () => this.#onPoll();
-  readonly #reader = (bytes: Uint8Array, length: number) => this.#deliver(bytes, length);
+  /** Absent until a frame is dropped. */
+  #dropped: Record<DriverDrop, number> | undefined;
+  #subscriptions: readonly Subscription[] = NO_SUBSCRIPTIONS;
+  #sources: readonly PullSource[] = NO_SOURCES;
   #handler: ReceiveHandler | undefined;
   #pulled: BorrowedFrame | undefined;
   #transmitPending = false;
@@ -112,7 +122,7 @@ export class NicDriver {
     this.domain = domain;
     this.port = port;
     refuseUnknownOptions('driver', options, DEFAULT_DRIVER);
-    this.options = { ...DEFAULT_DRIVER, ...options };
+    this.options = sharedOptions(parts, { ...DEFAULT_DRIVER, ...options });
     const { budget, bufferBytes, refillBatch, postBatch } = this.options;
     requireRange('driver.budget', budget, 1, 4096);
     requireRange('driver.refillBatch', refillBatch, 1, port.receive.slots);
@@ -133,7 +143,7 @@ export class NicDriver {
       leavePort(port);
       throw error;
     }
-    port.onInterrupt(() => this.#onInterrupt());
+    port.onInterrupt(this);
     this.#receive.refill();
   }
 
@@ -145,6 +155,11 @@ export class NicDriver {
   /** Frames handed to the device. */
   get framesPosted(): number {
     return this.#transmit.framesPosted;
+  }
+
+  /** Whether it has a frame of a source that its ring has no space for. */
+  get waitsForSlots(): boolean {
+    return this.#pulled !== undefined && this.#transmit.mustWaitFor(this.#pulled.length);
   }
 
   /** Frames that the device has reported as done. */
@@ -162,7 +177,7 @@ export class NicDriver {
 
   /** Frames dropped here, by reason. */
   get drops(): Readonly<Record<DriverDrop, number>> {
-    return this.#drops;
+    return this.#dropped ?? NO_DROPS;
   }
 
   /** Frames written to buffers and not reported as done. */
@@ -223,19 +238,20 @@ export class NicDriver {
   attach(source: TrafficSource): void {
     if (this.#closed) return;
     if (source.kind === 'pull') {
-      this.#sources.push(source);
+      this.#sources = [...this.#sources, source];
       this.#demand?.wantsAll();
       this.#wantTransmit();
       return;
     }
-    this.#subscriptions.push(takeFrames(source, this.#parts.kernel, (frame) => this.send(frame)));
+    const subscription = takeFrames(source, this.#parts.kernel, (frame) => this.send(frame));
+    this.#subscriptions = [...this.#subscriptions, subscription];
   }
 
   /** Sends nothing of its sources any more; what they have handed over is sent. */
   detachAll(): void {
-    for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
+    this.#unsubscribe();
     if (this.#sources.length > 0) this.#demand?.wantsNoMore();
-    this.#sources.length = 0;
+    this.#sources = NO_SOURCES;
     this.#pulled = undefined;
   }
 
@@ -244,9 +260,9 @@ export class NicDriver {
     if (this.#closed) return;
     this.#closed = true;
     this.#demand?.closed();
-    for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
-    this.#sources.length = 0;
-    this.#drops['port-closed'] += this.#transmit.discardUnposted();
+    this.#unsubscribe();
+    this.#sources = NO_SOURCES;
+    this.#drop('port-closed', this.#transmit.discardUnposted());
     this.#transmit.leave();
     this.#receive.leave();
     leavePort(this.port);
@@ -262,8 +278,20 @@ export class NicDriver {
     return true;
   }
 
+  /** For the processor: one of its two works is due. */
+  work(what: number): void {
+    if (what === TRANSMIT) this.#onTransmitWork();
+    else this.#onPoll();
+  }
+
+  /** For the receive ring: a frame that was received. */
+  read(bytes: Uint8Array, length: number): void {
+    const answer = this.#handler?.(bytes, 0, length);
+    if (answer !== undefined) this.#offer(answer);
+  }
+
   checkInvariants(): void {
-    const dropped = DRIVER_DROPS.reduce((total, reason) => total + this.#drops[reason], 0);
+    const dropped = DRIVER_DROPS.reduce((total, reason) => total + this.drops[reason], 0);
     if (this.#framesOffered !== this.framesSent + dropped + this.framesQueued) {
       throw new InvariantViolation(
         `${this.domain.name}: ${this.#framesOffered} frames offered, ${this.framesSent} sent, ${dropped} dropped, ${this.framesQueued} queued`,
@@ -279,14 +307,26 @@ export class NicDriver {
     const outcome = this.#closed ? 'port-closed' : this.#transmit.store(frame);
     if (outcome === 'stored' || outcome === 'ring-full') this.#demand?.offered(frame);
     if (outcome === 'stored') return true;
-    this.#drops[outcome] += 1;
+    this.#drop(outcome, 1);
     return false;
+  }
+
+  #drop(reason: DriverDrop, frames: number): void {
+    if (frames === 0) return;
+    this.#dropped ??= { ...NO_DROPS };
+    this.#dropped[reason] += frames;
+  }
+
+  #unsubscribe(): void {
+    const subscriptions = this.#subscriptions;
+    this.#subscriptions = NO_SUBSCRIPTIONS;
+    for (const subscription of subscriptions) subscription.unsubscribe();
   }
 
   #wantTransmit(): void {
     if (this.#transmitPending || this.domain.state === 'killed') return;
     this.#transmitPending = true;
-    this.#parts.processor.post(this.domain.account, this.#transmitWork);
+    this.#parts.processor.post(this.domain.account, this, TRANSMIT);
   }
 
   #onTransmitWork(): void {
@@ -305,14 +345,14 @@ export class NicDriver {
       if (source === undefined) return false;
       this.#pulled ??= source.pull();
       if (this.#pulled === undefined) {
-        this.#sources.shift();
+        this.#sources = this.#sources.slice(1);
         continue;
       }
       if (this.#transmit.mustWaitFor(this.#pulled.length)) return false;
       if (this.#offer(this.#pulled.bytes)) stored += 1;
       else lost += 1;
       this.#pulled = undefined;
-      if (this.#sources.length > 1) this.#sources.push(this.#sources.shift() ?? source);
+      if (this.#sources.length > 1) this.#sources = [...this.#sources.slice(1), source];
     }
     return stored > 0;
   }
@@ -322,15 +362,16 @@ export class NicDriver {
     if (refusal === undefined) return;
     if (refusal !== 'port-closed') {
       // What is behind the refused frame goes with it: its place in the ring depends on that of the frame before.
-      this.#drops['refused-at-set-up'] += this.#transmit.discardUnposted();
+      this.#drop('refused-at-set-up', this.#transmit.discardUnposted());
       return;
     }
     this.close();
     // Nor will the device ever report what it had.
-    this.#drops['port-closed'] += this.#transmit.discardAll();
+    this.#drop('port-closed', this.#transmit.discardAll());
   }
 
-  #onInterrupt(): void {
+  /** For the port: an interrupt of the device, on the guest's time. */
+  interrupted(): void {
     if (this.domain.state === 'killed') return;
     this.#parts.processor.charge(COST.guestInterrupt);
     if (this.#polling) return;
@@ -341,24 +382,35 @@ export class NicDriver {
 
   #onPoll(): void {
     const { budget } = this.options;
-    const handled = this.#receive.take(budget, this.#handler === undefined ? undefined : this.#reader);
+    const handled = this.#receive.take(budget, this.#handler === undefined ? undefined : this);
     if (!this.#closed) this.#receive.refill();
     this.#transmit.reclaim();
     const more = this.#pullFrames(budget);
     this.#postTransmit();
     if (handled >= budget || more) {
-      this.#parts.processor.post(this.domain.account, this.#pollWork);
+      this.#parts.processor.post(this.domain.account, this, POLL);
       return;
     }
     this.#polling = false;
     // The device remembers what completed since the check above and raises it when it is unmasked.
     this.port.maskInterrupts(false);
   }
+}
 
-  #deliver(bytes: Uint8Array, length: number): void {
-    const answer = this.#handler?.(bytes, 0, length);
-    if (answer !== undefined) this.#offer(answer);
-  }
+/** The options of the last driver of each machine. */
+const OPTIONS = new PerMachine<{ last: DriverOptions }>(() => ({ last: DEFAULT_DRIVER }));
+
+/** The same options: the object of the driver before, where that has equal ones. */
+function sharedOptions(parts: HostParts, options: DriverOptions): DriverOptions {
+  const known = OPTIONS.of(parts);
+  const { budget, bufferBytes, postBatch, refillBatch } = known.last;
+  const isAlike =
+    budget === options.budget &&
+    bufferBytes === options.bufferBytes &&
+    postBatch === options.postBatch &&
+    refillBatch === options.refillBatch;
+  if (!isAlike) known.last = options;
+  return known.last;
 }
 
 function requireRange(field: string, value: number, least: number, most: number): void {

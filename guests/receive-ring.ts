@@ -1,6 +1,7 @@
 import { COST } from '../host/cpu/costs.js';
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
+import { PerMachine } from '../host/per-machine.js';
 import type { BufferBatch, PortQueue } from '../host/protection/guest-port.js';
 import { type GuestPhysicalAddress, type PageNumber, type RingSlot, ringSlot } from '../nic/addresses.js';
 import { FLAG_END_OF_PACKET, MAX_FRAME_BYTES } from '../nic/descriptor.js';
@@ -12,8 +13,26 @@ import { SoleUser } from './sole-user.js';
 /** The longest frame, and what the last of its buffers may hold besides. */
 const MAX_SCRATCH_BYTES = MAX_FRAME_BYTES + 4096;
 
-/** Called with each received frame. `bytes` is borrowed. */
-export type FrameReader = (bytes: Uint8Array, length: number) => void;
+/** Reads each received frame. `bytes` is borrowed. */
+export interface FrameReader {
+  read(bytes: Uint8Array, length: number): void;
+}
+
+/** Where a frame is put together for its reader: as long as the longest that came. The drivers of a machine share it. */
+class Scratch {
+  bytes = new Uint8Array(0);
+
+  /** The bytes, at least so many of them. */
+  bytesFor(length: number): Uint8Array {
+    if (length <= this.bytes.length) return this.bytes;
+    const before = this.bytes;
+    this.bytes = new Uint8Array(Math.min(powerOfTwoFrom(length), MAX_SCRATCH_BYTES));
+    this.bytes.set(before);
+    return this.bytes;
+  }
+}
+
+const SCRATCH = new PerMachine(() => new Scratch());
 
 /**
  * A driver's receive ring: buffers posted ahead of the frames, taken back when the device has filled them, and
@@ -28,8 +47,7 @@ export class ReceiveRing {
   /** Most descriptors in one call. */
   readonly #mostPosted: number;
   readonly #refillLeast: number;
-  /** Where a frame is put together for its reader: as long as the longest that came. */
-  #scratch = new Uint8Array(0);
+  readonly #scratch: Scratch;
   // One past the last slot whose frame was taken.
   #received = 0;
   #frames = 0;
@@ -53,12 +71,13 @@ export class ReceiveRing {
     this.#parts = parts;
     this.#domain = domain;
     this.#queue = queue;
-    this.#buffers = new RingBuffers(domain, queue.slots, bufferBytes);
+    this.#buffers = new RingBuffers(parts, domain, queue.slots, bufferBytes);
+    this.#scratch = SCRATCH.of(parts);
     this.#mostPosted = Math.min(postBatch, queue.slots);
     this.#batch = sharedBatch(parts, this.#mostPosted);
     // However many wait to be handed back, the rest must hold the longest frame, or reception would stop for ever.
     this.#releasedThen = domain.released;
-    this.#user = new SoleUser(queue, `port.receive of ${domain.name}`);
+    this.#user = new SoleUser(queue, 'receive', domain);
     this.#refillLeast = Math.max(1, Math.min(refillBatch, queue.slots - longestChain(bufferBytes) + 1));
   }
 
@@ -97,8 +116,7 @@ export class ReceiveRing {
       const bytes = queue.completedLength(index);
       const address = queue.completedAddress(index);
       if (reader !== undefined && length + bytes <= MAX_SCRATCH_BYTES) {
-        if (length + bytes > this.#scratch.length) this.#growScratch(length + bytes);
-        this.#domain.read(address, bytes, this.#scratch, length);
+        this.#domain.read(address, bytes, this.#scratch.bytesFor(length + bytes), length);
       }
       this.#buffers.moved(ringSlot(index, queue.slots), address);
       length += bytes;
@@ -106,7 +124,7 @@ export class ReceiveRing {
       frames += 1;
       this.#frames += 1;
       this.#bytes += length;
-      reader?.(this.#scratch, length);
+      reader?.read(this.#scratch.bytes, length);
       length = 0;
     }
     this.#received = end;
@@ -155,6 +173,7 @@ export class ReceiveRing {
   /** The driver is closed: another user may post. */
   leave(): void {
     this.#user.leave();
+    this.#buffers.leave();
   }
 
   /** Pages that buffers lie in, whether the device may fill them or not. */
@@ -169,12 +188,6 @@ export class ReceiveRing {
         `${this.#domain.name}: ${posted} receive buffers posted of ${this.#queue.slots}`,
       );
     }
-  }
-
-  #growScratch(bytes: number): void {
-    const before = this.#scratch;
-    this.#scratch = new Uint8Array(Math.min(powerOfTwoFrom(bytes), MAX_SCRATCH_BYTES));
-    this.#scratch.set(before);
   }
 
   #replaceLost(): void {

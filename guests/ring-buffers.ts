@@ -1,5 +1,6 @@
 import type { HostParts } from '../host/host-parts.js';
 import type { Domain } from '../host/hypervisor/domain.js';
+import { PerMachine } from '../host/per-machine.js';
 import { BufferBatch } from '../host/protection/guest-port.js';
 import {
   addressAfter,
@@ -7,20 +8,20 @@ import {
   type GuestPhysicalAddress,
   guestAddress,
   guestPhysicalAddress,
-  type HostPhysicalAddress,
-  hostPhysicalAddress,
   lastPageOf,
   machineAddress,
   PAGE_BYTES,
   type PageNumber,
   pageAddress,
   pageAfter,
+  pageNumber,
   pageOf,
   type RingSlot,
   slotAfter,
 } from '../nic/addresses.js';
 import { MAX_FRAME_BYTES } from '../nic/descriptor.js';
-import { present } from '../scheduler/present.js';
+import { absent, present } from '../scheduler/present.js';
+import { BUFFER_SLOTS, type BufferSlots } from './ring-slots.js';
 
 /**
  * Bytes of one buffer. 1,536 cuts buffers one behind the other from pieces of 32 KB, so that some lie on two pages;
@@ -38,18 +39,16 @@ export function longestChain(bufferBytes: BufferBytes): number {
 }
 
 /** The batch of each machine. */
-const BATCHES = new WeakMap<HostParts, BufferBatch>();
+const BATCHES = new PerMachine<{ batch: BufferBatch | undefined }>(() => ({ batch: undefined }));
 
 /**
  * A batch for buffers that are handed over within one call. All drivers of a machine share one, and each refills it up
  * to a limit of its own: a batch per guest would be empty nearly all of the time.
  */
 export function sharedBatch(parts: HostParts, capacity: number): BufferBatch {
-  const known = BATCHES.get(parts);
-  if (known !== undefined && known.capacity >= capacity) return known;
-  const batch = new BufferBatch(capacity);
-  BATCHES.set(parts, batch);
-  return batch;
+  const known = BATCHES.of(parts);
+  if (known.batch === undefined || known.batch.capacity < capacity) known.batch = new BufferBatch(capacity);
+  return known.batch;
 }
 
 /**
@@ -60,20 +59,27 @@ export function sharedBatch(parts: HostParts, capacity: number): BufferBatch {
 export class RingBuffers {
   readonly #domain: Domain;
   readonly #bufferBytes: BufferBytes;
-  readonly #addresses: Float64Array;
-  /** Bytes of the buffers that are longer than the others, by slot. */
-  #longer: Map<RingSlot, number> | undefined;
-  /** Pages that buffers have moved away from, and that none lies on. */
-  readonly #spare: PageNumber[] = [];
-  /** What is left of the piece that is being cut. */
-  #next: HostPhysicalAddress = hostPhysicalAddress(0);
+  readonly #parts: HostParts;
+  readonly #slots: number;
+  // The rows of its slots begin at `#first`.
+  #rows: BufferSlots;
+  #first: number;
+  /** Pages that buffers have moved away from, and that none lies on; absent until there is one. */
+  #spare: PageNumber[] | undefined;
+  /** The piece that is being cut, and what is left of it. */
+  #piece: PageNumber = pageNumber(0);
+  #pieceBytes = 0;
   #leftBytes = 0;
 
   /** @throws ParameterError when the guest has no memory left. */
-  constructor(domain: Domain, slots: number, bufferBytes: BufferBytes) {
+  constructor(parts: HostParts, domain: Domain, slots: number, bufferBytes: BufferBytes) {
+    this.#parts = parts;
     this.#domain = domain;
     this.#bufferBytes = bufferBytes;
-    this.#addresses = new Float64Array(slots);
+    this.#slots = slots;
+    const { columns, first } = BUFFER_SLOTS.of(parts).take(slots);
+    this.#rows = columns;
+    this.#first = first;
     const most = PAGE_BYTES % bufferBytes === 0 ? 1 : PIECE_PAGES;
     for (let slot = FIRST_SLOT; slot < slots; slot = slotAfter(slot)) {
       if (this.#leftBytes < bufferBytes) {
@@ -87,17 +93,26 @@ export class RingBuffers {
 
   /** Where the buffer of a slot lies. */
   at(slot: RingSlot): GuestPhysicalAddress {
-    return guestPhysicalAddress(present(this.#addresses[slot]));
+    return guestPhysicalAddress(present(this.#rows.addresses[this.#rowOf(slot)]));
   }
 
   /** Bytes of the buffer of a slot. */
   bytesOf(slot: RingSlot): number {
-    return this.#longer?.get(slot) ?? this.#bufferBytes;
+    return present(this.#rows.bytes[this.#rowOf(slot)]);
   }
 
   /** The buffer of a slot is somewhere else now: its page was exchanged for another. */
   moved(slot: RingSlot, address: GuestPhysicalAddress): void {
-    this.#addresses[slot] = address;
+    this.#rows.addresses[this.#rowOf(slot)] = address;
+  }
+
+  /** The driver is closed: rows that the ring shares with others are theirs. Where its buffers lay can still be read. */
+  leave(): void {
+    const shared = this.#rows;
+    const first = this.#first;
+    this.#rows = shared.rows(first, this.#slots);
+    this.#first = 0;
+    BUFFER_SLOTS.of(this.#parts).giveBack(shared, first, this.#slots);
   }
 
   /**
@@ -108,7 +123,7 @@ export class RingBuffers {
     let good = true;
     let moved = false;
     const before = this.pages(() => false);
-    for (let slot = FIRST_SLOT; slot < this.#addresses.length; slot = slotAfter(slot)) {
+    for (let slot = FIRST_SLOT; slot < this.#slots; slot = slotAfter(slot)) {
       if (this.#isOwned(slot)) continue;
       if (inUse(slot) || !this.#findSpace()) {
         good = false;
@@ -121,7 +136,9 @@ export class RingBuffers {
     if (!moved) return good;
     const after = this.pages(() => false);
     for (const page of before) {
-      if (!after.has(page) && this.#domain.ownedPages.has(page)) this.#spare.push(page);
+      if (after.has(page) || !this.#domain.ownedPages.has(page)) continue;
+      this.#spare ??= [];
+      this.#spare.push(page);
     }
     return good;
   }
@@ -130,13 +147,13 @@ export class RingBuffers {
   pages(keep: (slot: RingSlot) => boolean): Set<PageNumber> {
     const pages = new Set<PageNumber>();
     const kept = new Set<PageNumber>();
-    for (let slot = FIRST_SLOT; slot < this.#addresses.length; slot = slotAfter(slot)) {
+    for (let slot = FIRST_SLOT; slot < this.#slots; slot = slotAfter(slot)) {
       const set = keep(slot) ? kept : pages;
       const address = machineAddress(this.at(slot));
       const last = lastPageOf(address, this.bytesOf(slot));
       for (let page = pageOf(address); page <= last; page = pageAfter(page)) set.add(page);
     }
-    for (const page of this.#spare) if (this.#domain.ownedPages.has(page)) pages.add(page);
+    for (const page of this.#spare ?? []) if (this.#domain.ownedPages.has(page)) pages.add(page);
     for (const page of kept) pages.delete(page);
     return pages;
   }
@@ -144,7 +161,7 @@ export class RingBuffers {
   /** Whether what is being cut has space for a buffer, with another page if it had none. False when there is none. */
   #findSpace(): boolean {
     if (this.#leftBytes >= this.#bufferBytes) return true;
-    for (let page = this.#spare.pop(); page !== undefined; page = this.#spare.pop()) {
+    for (let page = this.#spare?.pop(); page !== undefined; page = this.#spare?.pop()) {
       if (!this.#domain.ownedPages.has(page)) continue;
       this.#begin(page, 1);
       return true;
@@ -155,19 +172,23 @@ export class RingBuffers {
   }
 
   #begin(page: PageNumber, pages: number): void {
-    this.#next = pageAddress(page);
-    this.#leftBytes = pages * PAGE_BYTES;
+    this.#piece = page;
+    this.#pieceBytes = pages * PAGE_BYTES;
+    this.#leftBytes = this.#pieceBytes;
   }
 
   #cut(slot: RingSlot): void {
     const bytes = this.#leftBytes < 2 * this.#bufferBytes ? this.#leftBytes : this.#bufferBytes;
-    this.#addresses[slot] = guestAddress(this.#next);
-    if (bytes > this.#bufferBytes) {
-      this.#longer ??= new Map();
-      this.#longer.set(slot, bytes);
-    } else this.#longer?.delete(slot);
-    this.#next = addressAfter(this.#next, bytes);
+    const next = addressAfter(pageAddress(this.#piece), this.#pieceBytes - this.#leftBytes);
+    const row = this.#rowOf(slot);
+    this.#rows.addresses[row] = guestAddress(next);
+    this.#rows.bytes[row] = bytes;
     this.#leftBytes -= bytes;
+  }
+
+  /** Beyond the ring lie the rows of another. */
+  #rowOf(slot: RingSlot): number {
+    return slot < this.#slots ? this.#first + slot : absent();
   }
 
   #isOwned(slot: RingSlot): boolean {

@@ -1,4 +1,6 @@
+import type { Domain } from '../host/hypervisor/domain.js';
 import type { GuestPort, PortQueue } from '../host/protection/guest-port.js';
+import type { Direction } from '../nic/context.js';
 import { ParameterError } from '../scheduler/errors.js';
 
 /** Names of the domains whose drivers use ports. A port has one user. */
@@ -27,13 +29,15 @@ export function leavePort(port: GuestPort): void {
  */
 export class SoleUser {
   readonly #queue: PortQueue;
-  readonly #what: string;
+  readonly #direction: Direction;
+  readonly #domain: Domain;
   #producer: number | undefined;
 
-  /** @param what the queue, as messages name it. */
-  constructor(queue: PortQueue, what: string) {
+  /** @param direction of the queue, and `domain` whose port it is of, as messages name them. */
+  constructor(queue: PortQueue, direction: Direction, domain: Domain) {
     this.#queue = queue;
-    this.#what = what;
+    this.#direction = direction;
+    this.#domain = domain;
     this.#producer = queue.producer;
   }
 
@@ -51,7 +55,7 @@ export class SoleUser {
   check(): void {
     if (this.#producer === undefined || this.#producer === this.#queue.producer) return;
     throw new ParameterError(
-      `${this.#what}: the producer index is ${this.#queue.producer}, expected ${this.#producer} as the driver left it: ` +
+      `port.${this.#direction} of ${this.#domain.name}: the producer index is ${this.#queue.producer}, expected ${this.#producer} as the driver left it: ` +
         'a second user has posted to the port, which has one (close its driver first)',
     );
   }

@@ -13,6 +13,7 @@ import {
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
 import { type BufferBytes, longestChain, RingBuffers, sharedBatch } from './ring-buffers.js';
+import { WRITTEN_SLOTS, type WrittenSlots } from './ring-slots.js';
 import { SoleUser } from './sole-user.js';
 
 /** Result of storing a frame. */
@@ -32,9 +33,9 @@ export class TransmitRing {
   readonly #batch: BufferBatch;
   /** Most descriptors in one call. */
   readonly #mostPosted: number;
-  /** Length and flags of the piece in each slot, in the lower and the upper half of 32 bits. */
-  readonly #pieces: Uint32Array;
-  readonly #createdNs: Float64Array;
+  // The rows of its slots begin at `#first`.
+  #rows: WrittenSlots;
+  #first: number;
   readonly #mask: number;
   // One past the last slot that holds a frame.
   #written = 0;
@@ -58,14 +59,15 @@ export class TransmitRing {
     this.#domain = domain;
     this.#queue = queue;
     this.#bufferBytes = bufferBytes;
-    this.#buffers = new RingBuffers(domain, queue.slots, bufferBytes);
+    this.#buffers = new RingBuffers(parts, domain, queue.slots, bufferBytes);
     this.#mostPosted = Math.min(Math.max(postBatch, longestChain(bufferBytes)), queue.slots);
     this.#batch = sharedBatch(parts, this.#mostPosted);
-    this.#pieces = new Uint32Array(queue.slots);
-    this.#createdNs = new Float64Array(queue.slots);
+    const { columns, first } = WRITTEN_SLOTS.of(parts).take(queue.slots);
+    this.#rows = columns;
+    this.#first = first;
     this.#mask = queue.slots - 1;
     this.#releasedThen = domain.released;
-    this.#user = new SoleUser(queue, `port.transmit of ${domain.name}`);
+    this.#user = new SoleUser(queue, 'transmit', domain);
   }
 
   /** Slots that a frame can be written to. */
@@ -95,7 +97,7 @@ export class TransmitRing {
 
   /** When the frame in this slot was written, ns. */
   createdNs(index: number): number {
-    return present(this.#createdNs[index & this.#mask]);
+    return present(this.#rows.createdNs[this.#first + (index & this.#mask)]);
   }
 
   /** Where the buffer of a slot lies. */
@@ -125,8 +127,9 @@ export class TransmitRing {
         this.#written = first;
         return 'buffer-lost';
       }
-      this.#pieces[slot] = piece | (at + piece === length ? FLAG_END_OF_PACKET << 16 : 0);
-      this.#createdNs[slot] = this.#parts.kernel.nowNs;
+      const row = this.#first + slot;
+      this.#rows.pieces[row] = piece | (at + piece === length ? FLAG_END_OF_PACKET << 16 : 0);
+      this.#rows.createdNs[row] = this.#parts.kernel.nowNs;
       this.#written = (this.#written + 1) >>> 0;
     }
     return 'stored';
@@ -187,9 +190,15 @@ export class TransmitRing {
     this.#reclaimed = consumer;
   }
 
-  /** The driver is closed: another user may post. */
+  /** The driver is closed: another user may post, and rows that the ring shares with others are theirs. */
   leave(): void {
     this.#user.leave();
+    this.#buffers.leave();
+    const shared = this.#rows;
+    const first = this.#first;
+    this.#rows = shared.rows(first, this.#queue.slots);
+    this.#first = 0;
+    WRITTEN_SLOTS.of(this.#parts).giveBack(shared, first, this.#queue.slots);
   }
 
   /** Pages that hold nothing which is still to be sent. */
@@ -214,7 +223,7 @@ export class TransmitRing {
     let whole = 0;
     for (let index = this.#queue.producer; index !== this.#written; index = (index + 1) >>> 0) {
       const slot = ringSlot(index, this.#queue.slots);
-      const piece = present(this.#pieces[slot]);
+      const piece = present(this.#rows.pieces[this.#first + slot]);
       const flags = flagsOf(piece);
       if (!batch.add(this.#buffers.at(slot), lengthOf(piece), flags)) break;
       if ((flags & FLAG_END_OF_PACKET) === 0) continue;
@@ -244,7 +253,8 @@ export class TransmitRing {
     let frames = 0;
     if ((to - from) >>> 0 > this.#queue.slots) return 0;
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
-      if ((flagsOf(present(this.#pieces[index & this.#mask])) & FLAG_END_OF_PACKET) !== 0) frames += 1;
+      const piece = present(this.#rows.pieces[this.#first + (index & this.#mask)]);
+      if ((flagsOf(piece) & FLAG_END_OF_PACKET) !== 0) frames += 1;
     }
     return frames;
   }

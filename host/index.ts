@@ -16,11 +16,12 @@ export {
   type CostParameter,
   costTable,
 } from './cpu/costs.js';
-export { Processor, type ProcessorOptions, type Work } from './cpu/processor.js';
+export { Processor, type ProcessorOptions, type Work, type Worker } from './cpu/processor.js';
 export { DEFAULT_HOST, Host, type HostAssembly, type HostParameters } from './host.js';
 export type { HostParts } from './host-parts.js';
 export { AttachedRam } from './hypervisor/attached-ram.js';
 export { type CpuAccess, Domain, type DomainKind, type DomainState } from './hypervisor/domain.js';
+export type { Interrupted, InterruptHandler } from './hypervisor/event-channel.js';
 export {
   type ContextSettings,
   type FaultPolicy,

@@ -1,7 +1,7 @@
 import type { ContextId } from '../scheduler/branded.js';
 import type { Share } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
-import { busAddress, type RequesterId } from './addresses.js';
+import { type BusAddress, busAddress, offsetInPage, PAGE_BYTES, type RequesterId } from './addresses.js';
 import type { FaultReason } from './counters.js';
 import { type DescriptorCache, DescriptorRing } from './descriptor-ring.js';
 import { lowerHalf, lowerHalfAt, ofHalves, upperHalf, upperHalfAt } from './station-address.js';
@@ -27,8 +27,6 @@ export class Context {
 
   /** Its share, as its schedulers get it. */
   share: Share = { weight: 1 };
-  /** Where the consumer indices are written back: two words, transmit then receive. 0 while none is set. */
-  statusAddress = busAddress(0);
   /** Bytes from `statusAddress` to them: 0, but for an address from 2^53 on, of which that is the page. */
   statusOffset = 0;
   sequenceChecking = false;
@@ -46,6 +44,10 @@ export class Context {
   coalesceFrames = 8;
   coalesceNs = 20_000;
 
+  // Where the consumer indices are written back, as a page and what lies before them in it: an address is no integer to the
+  // engine, and would be an object of its own.
+  #statusPage = 0;
+  #statusWithin = 0;
   // The station address in two halves: a number of 48 bits is boxed wherever it is read.
   #macUpper = 0;
   #macLower = 0;
@@ -55,6 +57,16 @@ export class Context {
     this.requesterId = requesterId;
     this.transmit = new DescriptorRing(cache, index * 2);
     this.receive = new DescriptorRing(cache, index * 2 + 1);
+  }
+
+  /** Where the consumer indices are written back: two words, transmit then receive. 0 while none is set. */
+  get statusAddress(): BusAddress {
+    return busAddress(this.#statusPage * PAGE_BYTES + this.#statusWithin);
+  }
+
+  set statusAddress(address: BusAddress) {
+    this.#statusPage = Math.floor(address / PAGE_BYTES);
+    this.#statusWithin = offsetInPage(address);
   }
 
   /** 48-bit station address as a number; 0 while none is set. */
@@ -84,7 +96,8 @@ export class Context {
 
   /** N: sequence numbers run modulo this. */
   get sequenceModulus(): number {
-    return 2 ** this.sequenceModulusLog2;
+    const log2 = this.sequenceModulusLog2;
+    return log2 < 31 ? 1 << log2 : 2 ** log2;
   }
 
   checkInvariants(): void {

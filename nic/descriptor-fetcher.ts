@@ -9,6 +9,7 @@ import { DMA_ABORTED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import { FetchTable, NO_ENTRY } from './fetch-table.js';
 import type { NicSubjects } from './streams.js';
 
+/** Words of a descriptor. */
 const DESCRIPTOR_WORDS = DESCRIPTOR_BYTES / 4;
 
 /** How far a fetch is, as `FetchTable.landed` holds it. */
@@ -28,9 +29,11 @@ export class DescriptorFetcher {
   readonly #contexts: readonly Context[];
   readonly #batch: number;
   readonly #fetches: FetchTable;
-  // Where the bytes of descriptors land, of all rings in a row: a slot for each one that the card keeps of a ring.
+  // Where the bytes of descriptors land, of all rings in one piece: a slot for each one that the card keeps.
   readonly #landing: Uint32Array;
   readonly #landingBytes: Uint8Array;
+  /** Slots of a ring there. */
+  readonly #cacheSlots: number;
   readonly #fetchedRow: Float64Array;
 
   constructor(core: CardCore, path: DataPath) {
@@ -42,7 +45,8 @@ export class DescriptorFetcher {
     this.#batch = parameters.descriptorBatch;
     this.#fetchedRow = core.counters.row('descriptorsFetched');
     this.#fetches = new FetchTable(contexts.length * 2);
-    this.#landing = new Uint32Array(contexts.length * 2 * parameters.descriptorCacheSlots * DESCRIPTOR_WORDS);
+    this.#cacheSlots = parameters.descriptorCacheSlots;
+    this.#landing = new Uint32Array(contexts.length * 2 * this.#cacheSlots * DESCRIPTOR_WORDS);
     this.#landingBytes = new Uint8Array(this.#landing.buffer);
   }
 
@@ -89,9 +93,14 @@ export class DescriptorFetcher {
     ring.aimAtSlot(ring.requested, channel);
     channel.length = count * DESCRIPTOR_BYTES;
     channel.buffer = this.#landingBytes;
-    channel.bufferOffset = landingSlot(number, ring, ring.requested) * DESCRIPTOR_BYTES;
+    channel.bufferOffset = this.#placeOf(number, ring.requested) * DESCRIPTOR_BYTES;
     ring.requested = (ring.requested + count) >>> 0;
     channel.read();
+  }
+
+  /** The slot in which the descriptor of an index lands. */
+  #placeOf(number: number, index: number): number {
+    return number * this.#cacheSlots + (index & (this.#cacheSlots - 1));
   }
 
   #onDone(entry: number, status: DmaStatus): void {
@@ -124,7 +133,7 @@ export class DescriptorFetcher {
       const firstIndex = ring.fetched;
       fetches.shift(number);
       for (let index = 0; index < count; index += 1) {
-        const word = landingSlot(number, ring, ring.fetched) * DESCRIPTOR_WORDS;
+        const word = this.#placeOf(number, ring.fetched) * DESCRIPTOR_WORDS;
         if (!this.#acceptOne(context, direction, ring, word)) return;
       }
       this.#fetchedRow[context.index] = present(this.#fetchedRow[context.index]) + count;
@@ -166,11 +175,6 @@ export class DescriptorFetcher {
     this.#path.fault(context, direction, 'chain-too-long', longest);
     return false;
   }
-}
-
-/** The slot in which the descriptor of an index of a ring lands. */
-function landingSlot(number: number, ring: DescriptorRing, index: number): number {
-  return number * ring.cacheSlots + (index & (ring.cacheSlots - 1));
 }
 
 /** Number of a ring: two per context. */

@@ -1,6 +1,6 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
-import { type BusAddress, busAddress, offsetInPage, WIDE_ADDRESS } from './addresses.js';
+import { type BusAddress, busAddress, offsetInPage, PAGE_BYTES, WIDE_ADDRESS } from './addresses.js';
 import { DESCRIPTOR_BYTES, encodeDescriptor, FLAG_END_OF_PACKET, flagsOf, lengthOf } from './descriptor.js';
 
 /**
@@ -38,8 +38,6 @@ interface Aimed {
  */
 export class DescriptorRing {
   readonly cacheSlots: number;
-  /** Bus address of slot 0, or 0 while no ring is attached. From 2^53 on it is that of the page of slot 0. */
-  base = busAddress(0);
   /** Bytes from `base` to slot 0: 0, but for a base from 2^53 on. */
   baseOffset = 0;
   /** Slots, a power of two; 0 while no ring is attached. */
@@ -57,6 +55,9 @@ export class DescriptorRing {
   /** The sequence number that the next fetched descriptor must carry. */
   expectedSequence = 1;
 
+  // The base, as a page and what lies before it there: an address is no integer to the engine, and would be an object of its own.
+  #basePage = 0;
+  #baseWithin = 0;
   readonly #addresses: Float64Array;
   readonly #wideOffsets: Uint16Array;
   readonly #words: Int32Array;
@@ -73,6 +74,11 @@ export class DescriptorRing {
     this.#mask = cache.slots - 1;
   }
 
+  /** Bus address of slot 0, or 0 while no ring is attached. From 2^53 on it is that of the page of slot 0. */
+  get base(): BusAddress {
+    return busAddress(this.#basePage * PAGE_BYTES + this.#baseWithin);
+  }
+
   /** Whether there is a ring. */
   get attached(): boolean {
     return this.slots > 0;
@@ -80,14 +86,16 @@ export class DescriptorRing {
 
   /** A new ring, empty. @param baseOffset bytes from `base` to slot 0, for a base from 2^53 on */
   attach(base: BusAddress, slots: number, baseOffset = 0): void {
-    this.base = base;
+    this.#basePage = Math.floor(base / PAGE_BYTES);
+    this.#baseWithin = offsetInPage(base);
     this.baseOffset = baseOffset;
     this.slots = slots;
     this.#restart();
   }
 
   detach(): void {
-    this.base = busAddress(0);
+    this.#basePage = 0;
+    this.#baseWithin = 0;
     this.baseOffset = 0;
     this.slots = 0;
     this.#restart();

@@ -141,7 +141,7 @@ export class ManagementPage {
         if (value < 1 || value > LOG2_SLOTS_LIMIT) return false;
         this.#parts.vectors.attach(
           this.#address('VECTOR_RING_LOW', 'VECTOR_RING_HIGH'),
-          2 ** value,
+          1 << value,
           this.#wideOffset('VECTOR_RING_LOW', 'VECTOR_RING_HIGH'),
         );
         return true;
@@ -269,12 +269,12 @@ export class ManagementPage {
     context.antiSpoofing = (permissions & 2) !== 0;
     context.transmit.attach(
       this.#address('TX_RING_LOW', 'TX_RING_HIGH'),
-      2 ** transmitLog2,
+      1 << transmitLog2,
       this.#wideOffset('TX_RING_LOW', 'TX_RING_HIGH'),
     );
     context.receive.attach(
       this.#address('RX_RING_LOW', 'RX_RING_HIGH'),
-      2 ** receiveLog2,
+      1 << receiveLog2,
       this.#wideOffset('RX_RING_LOW', 'RX_RING_HIGH'),
     );
     const status = this.#parts.lifecycle.open(context);

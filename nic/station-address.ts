@@ -29,7 +29,8 @@ export function upperHalf(mac: number): number {
 }
 
 export function lowerHalf(mac: number): number {
-  return mac % HALF;
+  // Not the remainder, which is a fraction to the engine.
+  return mac & (HALF - 1);
 }
 
 export function upperHalfAt(bytes: Uint8Array, offset: number): number {
@@ -42,6 +43,14 @@ export function upperHalfAt(bytes: Uint8Array, offset: number): number {
 
 export function lowerHalfAt(bytes: Uint8Array, offset: number): number {
   return upperHalfAt(bytes, offset + 3);
+}
+
+/** Whether the addresses at two offsets of a frame are the same. */
+export function isSameStation(bytes: Uint8Array, one: number, other: number): boolean {
+  return (
+    upperHalfAt(bytes, one) === upperHalfAt(bytes, other) &&
+    lowerHalfAt(bytes, one) === lowerHalfAt(bytes, other)
+  );
 }
 
 /** An address of 48 bits out of its halves. */

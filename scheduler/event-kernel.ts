@@ -109,7 +109,7 @@ export class EventKernel {
         `initialCapacity is ${initialCapacity}, expected a whole number from 1 to ${MAX_SLOTS}`,
       );
     }
-    const capacity = Math.max(16, powerOfTwoFrom(Math.max(1, initialCapacity)));
+    const capacity = Math.max(16, powerOfTwoFrom(initialCapacity));
     this.#far = new TimingWheel(FIRST_SLOT + capacity);
     this.#grow(capacity);
   }

@@ -64,7 +64,10 @@ export class KernelTestScheduler extends TestScheduler {
   override createTime(marbles: string): number {
     const end = marbles.trim();
     const lone = /^(\d+(?:\.\d+)?)(ns|us|ms|s|m)\s*\|?$/u.exec(end);
-    return lone === null ? super.createTime(marbles) : nsOf(lone[1] ?? '', lone[2] ?? '');
+    if (lone !== null) return nsOf(lone[1] ?? '', lone[2] ?? '');
+    // RxJS counts the characters before the bar, so that `10ns` would be four of them.
+    const messages = TestScheduler.parseMarbles(inFrames(end), undefined, undefined, false, true);
+    return messages.find(({ notification }) => notification.kind === 'C')?.frame ?? super.createTime(marbles);
   }
 
   override createHotObservable<T = string>(marbles: string, values?: ValuesOf<T>, error?: unknown): Hot<T> {

@@ -45,12 +45,13 @@ export class FramePattern {
   readonly #maxBytes: number;
   /** The payloads of all patterns, one behind the other; a pattern is written when it is first needed. */
   #bytes: Uint8Array | undefined;
-  readonly #written = new Uint8Array(PATTERNS);
-  /** Views of the buffers by pattern and length, so that a frame is found and not made. */
-  readonly #views = new Map<number, Uint8Array>();
-  // Those of the last length, by pattern: most sources send one length, or many frames of one.
-  readonly #lastViews = new Array<Uint8Array | undefined>(PATTERNS).fill(undefined);
-  #lastBytes = -1;
+  /** Those that are written, a bit each. */
+  #written = 0;
+  /** Views of the buffers by pattern, for the length of the last frame: a frame is found and not made. */
+  #views: (Uint8Array | undefined)[] = [];
+  #viewBytes = -1;
+  /** Those of every length; absent while there is but one, as of most sources. */
+  #viewsByLength: Map<number, (Uint8Array | undefined)[]> | undefined;
 
   /** @param maxBytes the longest frame that will be asked for. @throws TrafficError */
   constructor(identity: FrameIdentity, maxBytes: number) {
@@ -80,45 +81,52 @@ export class FramePattern {
   }
 
   #view(bytes: number, pattern: number): Uint8Array {
-    if (bytes === this.#lastBytes) {
-      const last = this.#lastViews[pattern];
-      if (last !== undefined) return last;
-    } else {
-      this.#lastBytes = bytes;
-      this.#lastViews.fill(undefined);
-    }
-    const view = this.#viewOf(bytes, pattern);
-    this.#lastViews[pattern] = view;
+    if (bytes !== this.#viewBytes) this.#turnTo(bytes);
+    const known = this.#views[pattern];
+    if (known !== undefined) return known;
+    const view = this.#newView(bytes, pattern);
+    this.#views[pattern] = view;
     return view;
   }
 
-  #viewOf(bytes: number, pattern: number): Uint8Array {
-    const key = bytes * PATTERNS + pattern;
-    const known = this.#views.get(key);
-    if (known !== undefined) return known;
+  /** Frames of another length than the last. */
+  #turnTo(bytes: number): void {
     if (!(bytes <= this.#maxBytes)) {
       throw new ParameterError(
         `${this.#identity.name}: frame of ${bytes} bytes, expected at most ${this.#maxBytes}`,
       );
     }
     checkFrameBytes(this.#identity.name, 'bytes', bytes);
+    const before = this.#viewBytes;
+    if (before >= 0) {
+      this.#viewsByLength ??= new Map([[before, this.#views]]);
+      const known = this.#viewsByLength.get(bytes) ?? noViews();
+      this.#viewsByLength.set(bytes, known);
+      this.#views = known;
+    } else this.#views = noViews();
+    this.#viewBytes = bytes;
+  }
+
+  #newView(bytes: number, pattern: number): Uint8Array {
     const stride = Math.min(Math.max(this.#maxBytes, PAYLOAD_OFFSET), MAX_FRAME_BYTES);
     this.#bytes ??= new Uint8Array(PATTERNS * stride);
     const buffer = this.#bytes.subarray(pattern * stride, (pattern + 1) * stride);
-    if (this.#written[pattern] === 0) this.#write(buffer, pattern);
+    if ((this.#written & (1 << pattern)) === 0) this.#write(buffer, pattern);
     // Twelve bytes of the header may lie beyond the end of a short frame: the view must end where the frame does.
-    const view = buffer.subarray(0, bytes);
-    this.#views.set(key, view);
-    return view;
+    return buffer.subarray(0, bytes);
   }
 
   #write(buffer: Uint8Array, pattern: number): void {
     const { sourceId, source, destination } = this.#identity;
-    this.#written[pattern] = 1;
+    this.#written |= 1 << pattern;
     writeMac(buffer, 0, destination);
     writeMac(buffer, 6, source);
     writeU16(buffer, ETHERTYPE_OFFSET, ETHERTYPE_EXPERIMENTAL);
     writeU32(buffer, SOURCE_ID_OFFSET, sourceId);
     writePayload(buffer, PAYLOAD_OFFSET, buffer.length - PAYLOAD_OFFSET, sourceId, pattern);
   }
+}
+
+function noViews(): (Uint8Array | undefined)[] {
+  return new Array<Uint8Array | undefined>(PATTERNS).fill(undefined);
 }

@@ -52,7 +52,27 @@ export function checkFrameBytes(name: string, field: string, bytes: number): num
 /** All the same. */
 export function fixedSize(name: string, bytes: number): FrameSizes {
   checkFrameBytes(name, 'bytes', bytes);
-  return { minBytes: bytes, maxBytes: bytes, meanWireBytes: wireBytes(bytes), next: () => bytes };
+  return new FixedSize(bytes);
+}
+
+class FixedSize implements FrameSizes {
+  readonly minBytes: number;
+
+  constructor(bytes: number) {
+    this.minBytes = bytes;
+  }
+
+  get maxBytes(): number {
+    return this.minBytes;
+  }
+
+  get meanWireBytes(): number {
+    return wireBytes(this.minBytes);
+  }
+
+  next(): number {
+    return this.minBytes;
+  }
 }
 
 /**

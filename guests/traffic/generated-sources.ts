@@ -78,14 +78,28 @@ export function heavyTailed(
 
 /** As many frames as are asked for: a guest that would use the whole link. */
 export function greedy(options: Omit<StreamOptions, 'kernel' | 'startNs' | 'endNs'>): PullSource {
-  const stream = new FrameStream(options, options.sizes);
-  const limit = checkLimit(options);
-  const loan = new BorrowedFrame(options.name);
-  return {
-    kind: 'pull',
-    name: options.name,
-    pull: () => (stream.sequence < limit ? loan.lend(stream.next()) : undefined),
-  };
+  return new GreedySource(options);
+}
+
+/** Frames of a stream as they are asked for. */
+class GreedySource implements PullSource {
+  readonly kind = 'pull' as const;
+  readonly name: string;
+  readonly #stream: FrameStream;
+  readonly #limit: number | undefined;
+  readonly #loan: BorrowedFrame;
+
+  constructor(options: Omit<StreamOptions, 'kernel' | 'startNs' | 'endNs'>) {
+    this.name = options.name;
+    this.#stream = new FrameStream(options, options.sizes);
+    this.#limit = options.frameLimit === undefined ? undefined : checkLimit(options);
+    this.#loan = new BorrowedFrame(options.name);
+  }
+
+  pull(): BorrowedFrame | undefined {
+    if (this.#limit !== undefined && this.#stream.sequence >= this.#limit) return undefined;
+    return this.#loan.lend(this.#stream.next());
+  }
 }
 
 function bursts(options: BurstOptions, lengths: (meanNs: number) => Durations): TimedSource {

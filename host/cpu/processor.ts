@@ -3,10 +3,10 @@ import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
 import { absent } from '../../scheduler/present.js';
 import { Row } from '../../scheduler/row.js';
 import { COST, COST_NAMES, type CostName, type CostNumber } from './costs.js';
-import { type Work, WorkQueue } from './work-queue.js';
+import { runWork, type Work, WorkQueues } from './work-queue.js';
 import { WorkShares } from './work-shares.js';
 
-export type { Work } from './work-queue.js';
+export type { Work, Worker } from './work-queue.js';
 
 /** Told that a core works for an account from one moment to another, ns. The moments may lie ahead. */
 export type CpuWatcher = (core: number, account: number, startNs: number, endNs: number) => void;
@@ -59,8 +59,10 @@ export class Processor {
   readonly costs: Readonly<Record<CostName, number>>;
   readonly #kernel: EventKernel;
   readonly #done: HandlerId;
-  readonly #accounts: CpuAccount[] = [];
-  readonly #queues: WorkQueue[] = [];
+  // By account: its name and its core.
+  readonly #names: string[] = [];
+  readonly #coreOf: number[] = [];
+  readonly #queues = new WorkQueues();
   readonly #cycles: number[] = [];
   // Time of each account, ns, with all of a unit of work that still runs.
   readonly #ns: number[] = [];
@@ -104,17 +106,18 @@ export class Processor {
 
   /** Opens an account on a core; `urgent` work goes before that of others. Returns its number. */
   addAccount(name: string, core: number, urgent = false): number {
-    this.#accounts.push({ name, core: core % this.cores });
-    this.#queues.push(new WorkQueue());
+    this.#names.push(name);
+    this.#coreOf.push(core % this.cores);
+    this.#queues.add();
     this.#cycles.push(0);
     this.#ns.push(0);
     this.#owedCycles.push(0);
-    if (urgent) this.#urgentAccount.push(this.#accounts.length - 1);
-    return this.#accounts.length - 1;
+    if (urgent) this.#urgentAccount.push(this.#names.length - 1);
+    return this.#names.length - 1;
   }
 
   get accounts(): readonly CpuAccount[] {
-    return this.#accounts;
+    return this.#names.map((name, account) => ({ name, core: this.#coreOf[account] ?? absent() }));
   }
 
   /** Cycles that an account has been charged, spent or not. */
@@ -164,28 +167,24 @@ export class Processor {
 
   /** Asks for `work` to be run for an account when its core has time. */
   post(account: number, work: Work, argument = 0): void {
-    const queue = this.#queues[account];
-    const entry = this.#accounts[account];
-    if (queue === undefined || entry === undefined)
-      throw new InvariantViolation(`account ${account} does not exist`);
+    const coreNumber = this.#coreOf[account];
+    if (coreNumber === undefined) throw new InvariantViolation(`account ${account} does not exist`);
     if (this.#halted.has(account)) return;
-    const wasEmpty = queue.count === 0;
-    queue.push(work, argument);
-    const core = this.#cores[entry.core];
-    if (core === undefined) throw new InvariantViolation(`core ${entry.core} does not exist`);
+    const wasEmpty = this.#queues.count(account) === 0;
+    this.#queues.push(account, work, argument);
+    const core = this.#cores[coreNumber];
+    if (core === undefined) throw new InvariantViolation(`core ${coreNumber} does not exist`);
     if (wasEmpty) this.#makeReady(core, account);
-    this.#wake(core, entry.core);
+    this.#wake(core, coreNumber);
   }
 
   /** An account never runs again: waiting work is discarded, later work is ignored. Work that runs now ends. */
   halt(account: number): void {
     if (this.#halted.has(account)) return;
     this.#halted.add(account);
-    const queue = this.#queues[account];
-    const core = this.#cores[this.#accounts[account]?.core ?? -1];
-    if (queue === undefined || core === undefined)
-      throw new InvariantViolation(`account ${account} does not exist`);
-    queue.clear();
+    const core = this.#cores[this.#coreOf[account] ?? -1];
+    if (core === undefined) throw new InvariantViolation(`account ${account} does not exist`);
+    this.#queues.clear(account);
     const at = core.ready.remove(account);
     if (at >= 0 && at < core.urgent) core.urgent -= 1;
   }
@@ -237,24 +236,22 @@ export class Processor {
 
   /** Units of work that wait, for an account. */
   backlogOf(account: number): number {
-    return (this.#queues[account] ?? absent()).count;
+    return this.#queues.count(account);
   }
 
   checkInvariants(): void {
-    for (const [account, queue] of this.#queues.entries()) {
-      const core = this.#cores[(this.#accounts[account] ?? absent()).core] ?? absent();
-      const waiting = queue.count > 0;
+    for (const [account, coreNumber] of this.#coreOf.entries()) {
+      const core = this.#cores[coreNumber] ?? absent();
+      const waiting = this.#queues.count(account) > 0;
       const listed = core.ready.countOf(account);
       if (listed !== (waiting ? 1 : 0))
-        throw new InvariantViolation(
-          `${(this.#accounts[account] ?? absent()).name} is ready ${listed} times`,
-        );
+        throw new InvariantViolation(`${this.#names[account]} is ready ${listed} times`);
       if (waiting && !core.busy) throw new InvariantViolation('a core idles although work waits');
     }
     let busyNs = 0;
     for (let core = 0; core < this.cores; core += 1) busyNs += this.busyNsOf(core);
     let spentNs = 0;
-    for (let account = 0; account < this.#accounts.length; account += 1) spentNs += this.nsOf(account);
+    for (let account = 0; account < this.#names.length; account += 1) spentNs += this.nsOf(account);
     if (spentNs !== busyNs)
       throw new InvariantViolation(
         `accounts have ${spentNs} ns of CPU time, cores were busy for ${busyNs} ns`,
@@ -273,7 +270,7 @@ export class Processor {
     }
     // Before the first event a machine is being set up, and set-up takes no time.
     if (cycles === 0 || this.#kernel.executed === 0) return;
-    const coreNumber = (this.#accounts[account] ?? absent()).core;
+    const coreNumber = this.#coreOf[account] ?? absent();
     const core = this.#cores[coreNumber] ?? absent();
     const owed = this.#owedCycles[account] ?? absent();
     if (owed === 0) core.owing.push(account);
@@ -314,10 +311,9 @@ export class Processor {
       return;
     }
     if (core.urgent > 0) core.urgent -= 1;
-    const queue = this.#queues[account] ?? absent();
-    const { argument } = queue;
-    const work = queue.shift();
-    if (queue.count > 0) this.#makeReady(core, account);
+    const argument = this.#queues.argument(account);
+    const work = this.#queues.shift(account);
+    if (this.#queues.count(account) > 0) this.#makeReady(core, account);
     this.#begin(core, account);
     // The hypervisor runs in the context of the domain that is there; only a change of domain is a switch, and its time.
     if (!this.#urgentAccount.includes(account)) {
@@ -327,7 +323,7 @@ export class Processor {
       core.lastAccount = account;
     }
     try {
-      work(argument);
+      runWork(work, argument);
     } finally {
       this.#end(core, coreNumber);
     }

@@ -29,7 +29,7 @@ import type { PhysicalMemory } from '../memory/physical-memory.js';
 import type { SetupFault } from '../protection/guest-port.js';
 import { CardControl, type ContextSettings } from './card-control.js';
 import { Domain, type DomainKind } from './domain.js';
-import { EventChannel } from './event-channel.js';
+import { EventChannel, type InterruptHandler } from './event-channel.js';
 import { FaultLog, type FaultPolicy, type FaultRecord, type UnitFaultReason } from './fault-log.js';
 import { VectorRing } from './vector-ring.js';
 
@@ -210,7 +210,7 @@ export class Hypervisor {
    * Opens a free context for a domain and maps its page. Returns its number.
    * @throws ParameterError when the card has no context left or refuses the settings.
    */
-  openContext(domain: Domain, settings: ContextSettings, onVirtualInterrupt: () => void): ContextId {
+  openContext(domain: Domain, settings: ContextSettings, onVirtualInterrupt: InterruptHandler): ContextId {
     const context = this.#freeContext(settings);
     if (context === NO_CONTEXT) {
       const all = this.#nic.contexts.length;
@@ -237,7 +237,7 @@ export class Hypervisor {
   }
 
   /** A virtual interrupt line into a domain. */
-  openChannel(domain: Domain, handler: () => void): EventChannel {
+  openChannel(domain: Domain, handler: InterruptHandler): EventChannel {
     return new EventChannel(this.#processor, this.account, domain, handler);
   }
 

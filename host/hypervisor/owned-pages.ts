@@ -2,6 +2,13 @@ import { type PageNumber, pageAfter, pageNumber } from '../../nic/addresses.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { DomainId, PageOwnership } from '../memory/page-ownership.js';
 
+interface PageRange {
+  readonly first: PageNumber;
+  readonly end: PageNumber;
+}
+
+const NO_RANGES: readonly PageRange[] = [];
+
 /**
  * The pages of one domain. Its RAM is one piece, of which only the bounds are kept, so that a thousand guests with
  * their whole memory cost nothing; which pages of the piece it owns is what the page table says. RAM in banks is
@@ -11,8 +18,12 @@ import type { DomainId, PageOwnership } from '../memory/page-ownership.js';
 export class OwnedPages implements Iterable<PageNumber> {
   readonly #pages: PageOwnership;
   readonly #domain: DomainId;
-  readonly #single = new Set<PageNumber>();
-  readonly #attached: { readonly first: PageNumber; readonly end: PageNumber }[] = [];
+  // Pages that came one by one and in a row, none of which has gone; from the first that breaks the row on, a list of all of
+  // them, in the order in which they came.
+  #rowFirst = pageNumber(0);
+  #rowEnd = pageNumber(0);
+  #single: Set<PageNumber> | undefined;
+  #attached: readonly PageRange[] = NO_RANGES;
   #first = pageNumber(0);
   #end = pageNumber(0);
   // Pages of the piece from here on have not been used for anything.
@@ -33,7 +44,7 @@ export class OwnedPages implements Iterable<PageNumber> {
   }
 
   get size(): number {
-    let size = this.#ofPiece + this.#single.size;
+    let size = this.#ofPiece + this.#rowEnd - this.#rowFirst + (this.#single?.size ?? 0);
     for (const { first, end } of this.#attached)
       for (let page = first; page < end; page = pageAfter(page)) if (this.#isOwned(page)) size += 1;
     return size;
@@ -52,13 +63,18 @@ export class OwnedPages implements Iterable<PageNumber> {
   }
 
   has(page: PageNumber): boolean {
-    return this.#single.has(page) || ((this.#inPiece(page) || this.#inBank(page)) && this.#isOwned(page));
+    if (this.#inRow(page) || this.#single?.has(page) === true) return true;
+    return (this.#inPiece(page) || this.#inBank(page)) && this.#isOwned(page);
   }
 
   *[Symbol.iterator](): Iterator<PageNumber> {
     for (let page = this.#first; page < this.#end; page = pageAfter(page))
       if (this.#isOwned(page)) yield page;
-    yield* this.#single;
+    // Some of the row may go meanwhile, and the rest of it is listed then.
+    const [first, end] = [this.#rowFirst, this.#rowEnd];
+    for (let page = first; page < end; page = pageAfter(page))
+      if (this.#inRow(page) || this.#single?.has(page) === true) yield page;
+    for (const page of this.#single ?? []) if (page < first || page >= end) yield page;
     for (const { first, end } of this.#attached)
       for (let page = first; page < end; page = pageAfter(page)) if (this.#isOwned(page)) yield page;
   }
@@ -76,15 +92,15 @@ export class OwnedPages implements Iterable<PageNumber> {
 
   /** Pages from `first` to before `end` are RAM of the domain that lies in a bank. */
   attach(first: PageNumber, end: PageNumber): void {
-    this.#attached.push({ first, end });
+    this.#attached = [...this.#attached, { first, end }];
   }
 
   /** The bank at `first` is gone. */
   detach(first: PageNumber): void {
-    const index = this.#attached.findIndex((range) => range.first === first);
-    if (index < 0)
+    const rest = this.#attached.filter((range) => range.first !== first);
+    if (rest.length === this.#attached.length)
       throw new InvariantViolation(`domain ${this.#domain} has no RAM attached at page ${first}`);
-    this.#attached.splice(index, 1);
+    this.#attached = rest;
   }
 
   /** Takes pages of the piece into use, in one piece if `contiguous`; undefined when there are not as many. */
@@ -109,7 +125,7 @@ export class OwnedPages implements Iterable<PageNumber> {
   adopt(page: PageNumber): void {
     if (this.#inBank(page)) return;
     if (!this.#inPiece(page)) {
-      this.#single.add(page);
+      this.#adoptSingle(page);
       return;
     }
     this.#ofPiece += 1;
@@ -120,9 +136,31 @@ export class OwnedPages implements Iterable<PageNumber> {
 
   /** A page went: released, or given to another domain. */
   forget(page: PageNumber): void {
-    if (this.#single.delete(page) || !this.#inPiece(page)) return;
+    if (this.#inRow(page)) this.#listRow();
+    if (this.#single?.delete(page) === true || !this.#inPiece(page)) return;
     this.#ofPiece -= 1;
     if (page >= this.#mark) this.#unused -= 1;
+  }
+
+  #adoptSingle(page: PageNumber): void {
+    if (this.#single === undefined && this.#rowFirst === this.#rowEnd) {
+      this.#rowFirst = page;
+      this.#rowEnd = pageAfter(page);
+    } else if (this.#single === undefined && page === this.#rowEnd) this.#rowEnd = pageAfter(page);
+    else if (!this.#inRow(page)) this.#listRow().add(page);
+  }
+
+  /** The row is a list from now on. */
+  #listRow(): Set<PageNumber> {
+    const list = this.#single ?? new Set();
+    for (let page = this.#rowFirst; page < this.#rowEnd; page = pageAfter(page)) list.add(page);
+    this.#rowEnd = this.#rowFirst;
+    this.#single = list;
+    return list;
+  }
+
+  #inRow(page: PageNumber): boolean {
+    return page >= this.#rowFirst && page < this.#rowEnd;
   }
 
   #inPiece(page: PageNumber): boolean {

@@ -310,8 +310,7 @@ export class RadixTable {
   #newTable(): HostPhysicalAddress {
     const table = this.#pages.allocate();
     if (table < 0) return NO_ADDRESS;
-    for (let offset = 0; offset < PAGE_BYTES; offset += 4)
-      this.#memory.writeU32(addressAfter(table, offset), 0);
+    this.#memory.fill(table, PAGE_BYTES, 0);
     return table;
   }
 

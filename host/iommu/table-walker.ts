@@ -20,6 +20,8 @@ import {
 export interface TableMemory {
   readU32(address: HostPhysicalAddress): number;
   writeU32(address: HostPhysicalAddress, value: number): void;
+  /** Every byte of a range is `value`. */
+  fill(address: HostPhysicalAddress, length: number, value: number): void;
 }
 
 /** No address: there is no table, or no entry, or no page for one. Below 0. */

@@ -13,6 +13,8 @@ export const VIEW_BYTES = 2048;
 const VIEWS_PER_PIECE = PIECE_BYTES / VIEW_BYTES;
 /** Views that are kept, a power of two: as many as 32 guests have buffers with rings of 256 slots. */
 const VIEWS = 8192;
+/** How far apart the places of equal buffers of neighbouring regions are: more buffers than a guest has in flight. */
+const REGION_STEP = 257;
 
 /** A piece of backing, as bytes and as words. */
 export class Piece {
@@ -38,7 +40,8 @@ export class BufferViews {
   /** `length` bytes of a piece, the `pieceNumber`th of memory, from `within` on, which is a multiple of VIEW_BYTES. */
   of(piece: Piece, pieceNumber: number, within: number, length: number): Uint8Array {
     const number = pieceNumber * VIEWS_PER_PIECE + within / VIEW_BYTES;
-    const place = number & (VIEWS - 1);
+    // Guests have their memory at like distances, and their buffers at like places in it.
+    const place = (number + Math.floor(number / VIEWS) * REGION_STEP) & (VIEWS - 1);
     if (this.#number[place] === number && this.#length[place] === length) {
       const known = this.#views[place];
       if (known !== undefined) return known;

@@ -3,6 +3,7 @@ import {
   type BusAddress,
   type HostPhysicalAddress,
   machineAddress,
+  type PageNumber,
   pageAddress,
   pageOf,
 } from '../../nic/addresses.js';
@@ -14,6 +15,7 @@ import { present } from '../../scheduler/present.js';
 import type { HostParts } from '../host-parts.js';
 import type { ContextSettings } from '../hypervisor/card-control.js';
 import type { Domain } from '../hypervisor/domain.js';
+import { handleInterrupt, type Interrupted, type InterruptHandler } from '../hypervisor/event-channel.js';
 import { PAGE_BYTES } from '../memory/physical-memory.js';
 import { ContextQueue, requireSlots, type SetupGate } from './context-queue.js';
 import type { GuestPort, PortOptions } from './guest-port.js';
@@ -43,17 +45,18 @@ export interface ContextPortPlan {
 type RingOwner = 'hypervisor' | 'domain' | 'driver';
 
 /** A guest's port that is a NIC context of its own: rings, status block, the context's page. */
-export class ContextPort implements GuestPort {
+export class ContextPort implements GuestPort, Interrupted {
   readonly context: ContextId;
   readonly mac: number;
   readonly domain: Domain;
   readonly transmit: ContextQueue;
   readonly receive: ContextQueue;
-  /** Physical range of rings and status block; undefined where only the guest's own IOMMU knows it. */
-  readonly ringMemory: { readonly address: HostPhysicalAddress; readonly bytes: number } | undefined;
   readonly #parts: HostParts;
   readonly #ringOwner: RingOwner;
-  #handler: () => void = () => {};
+  /** Of rings and status block. */
+  readonly #ringPage: PageNumber;
+  readonly #ringBytes: number;
+  #handler: InterruptHandler | undefined;
   #open = true;
 
   /** @throws RangeError when no context is free or the card refuses the settings. */
@@ -71,7 +74,8 @@ export class ContextPort implements GuestPort {
     const statusBlock = addressAfter(base, layout.status);
     const writtenByDriver = this.#ringOwner === 'driver';
     const inMemory = !(writtenByDriver && plan.guestTranslates === true);
-    this.ringMemory = inMemory ? { address: base, bytes } : undefined;
+    this.#ringPage = pageOf(base);
+    this.#ringBytes = bytes;
     this.transmit = new ContextQueue(parts, domain, plan.transmitGate, {
       direction: 'transmit',
       slots: options.transmitSlots,
@@ -104,8 +108,10 @@ export class ContextPort implements GuestPort {
         ...(options.trafficClass === undefined ? {} : { trafficClass: options.trafficClass }),
         ...(plan.eligible === undefined ? {} : { eligible: plan.eligible }),
       };
-      this.context = parts.hypervisor.openContext(domain, settings, () => this.#handler());
+      this.context = parts.hypervisor.openContext(domain, settings, this);
     } catch (error) {
+      this.transmit.leave();
+      this.receive.leave();
       this.freeRings();
       throw error;
     }
@@ -115,12 +121,23 @@ export class ContextPort implements GuestPort {
     this.#configure(options);
   }
 
+  /** Physical range of rings and status block; undefined where only the guest's own IOMMU knows it. */
+  get ringMemory(): { readonly address: HostPhysicalAddress; readonly bytes: number } | undefined {
+    if (!this.transmit.isReadable) return undefined;
+    return { address: pageAddress(this.#ringPage), bytes: this.#ringBytes };
+  }
+
   get isOpen(): boolean {
     return this.#open;
   }
 
-  onInterrupt(handler: () => void): void {
+  onInterrupt(handler: InterruptHandler): void {
     this.#handler = handler;
+  }
+
+  /** A virtual interrupt of the context has come. */
+  interrupted(): void {
+    if (this.#handler !== undefined) handleInterrupt(this.#handler);
   }
 
   maskInterrupts(masked: boolean): void {
@@ -132,7 +149,7 @@ export class ContextPort implements GuestPort {
     this.#open = false;
     this.transmit.unbind();
     this.receive.unbind();
-    this.#handler = () => {};
+    this.#handler = undefined;
   }
 
   /** Gives the memory of rings and status block back. The device must not reach it any more. */

@@ -11,7 +11,9 @@ import {
   offsetInPage,
   PAGE_BYTES,
   type PageNumber,
+  pageAddress,
   pageNumber,
+  pageOf,
 } from '../../nic/addresses.js';
 import {
   DESCRIPTOR_BYTES,
@@ -28,6 +30,7 @@ import { COST } from '../cpu/costs.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
 import type { BufferBatch, PortQueue, SetupFault, SetupRefusal } from './guest-port.js';
+import { POSTED_SLOTS, type PostedSlots } from './posted-slots.js';
 
 /** The set-up gate of one queue: what an approach does with buffers before they are passed to the device. */
 export interface SetupGate {
@@ -57,10 +60,6 @@ export interface QueuePlacement {
   readonly inMemory: boolean;
 }
 
-// The addresses of a posted buffer: as the guest gave it, and as the device got it.
-const ADDRESS = 0;
-const BUS_ADDRESS = 1;
-
 /**
  * A queue that ends in a ring of a NIC context. It keeps the driver's side of the ring (indices, what was
  * posted in each slot) and leaves to the approach what is particular to it: the set-up gate.
@@ -71,20 +70,24 @@ export class ContextQueue implements PortQueue {
   readonly direction: 'transmit' | 'receive';
   readonly #parts: HostParts;
   readonly #gate: SetupGate;
-  readonly #ring: HostPhysicalAddress;
-  readonly #statusWord: HostPhysicalAddress;
+  // Where ring and status word lie, each as a page and what lies before it there: an address is no integer to the engine, and
+  // would be an object of its own.
+  readonly #ringPage: PageNumber;
+  readonly #ringOffset: number;
+  readonly #statusPage: PageNumber;
+  readonly #statusOffset: number;
   readonly #mailbox: number;
   readonly #writtenByDriver: boolean;
   readonly #inMemory: boolean;
-  // What was posted in each slot: two addresses, and a length.
-  readonly #addresses: Float64Array;
-  readonly #lengths: Uint32Array;
+  // What was posted in each slot: its rows begin at `#first`.
+  #posted: PostedSlots;
+  #first: number;
   #batch: BufferBatch | undefined;
   #context = NO_CONTEXT;
   #producer = 0;
   #finished = 0;
   #sequence = 1;
-  #sequenceModulus = 2 ** 32;
+  #sequenceModulus = 0;
   #refusal: SetupFault | undefined;
   #accepted = 0;
   #refused = 0;
@@ -97,13 +100,16 @@ export class ContextQueue implements PortQueue {
     this.#gate = gate;
     this.direction = placement.direction;
     this.slots = placement.slots;
-    this.#ring = placement.ring;
-    this.#statusWord = placement.statusWord;
+    this.#ringPage = pageOf(placement.ring);
+    this.#ringOffset = offsetInPage(placement.ring);
+    this.#statusPage = pageOf(placement.statusWord);
+    this.#statusOffset = offsetInPage(placement.statusWord);
     this.#writtenByDriver = placement.writtenByDriver;
     this.#inMemory = placement.inMemory;
     this.#mailbox = placement.direction === 'transmit' ? MAILBOX.TX_PRODUCER : MAILBOX.RX_PRODUCER;
-    this.#addresses = new Float64Array(placement.slots * 2);
-    this.#lengths = new Uint32Array(placement.slots);
+    const { columns, first } = POSTED_SLOTS.of(parts).take(placement.slots);
+    this.#posted = columns;
+    this.#first = first;
   }
 
   /** The context is open: descriptors go there from now on. */
@@ -118,6 +124,16 @@ export class ContextQueue implements PortQueue {
     // What was sent is sent; what was received and not taken is gone with the ring.
     const readsStatus = this.direction === 'transmit' && !this.#writtenByDriver;
     this.#finalConsumer = readsStatus ? this.consumerInMemory() : this.#finished;
+    this.leave();
+  }
+
+  /** Rows that the queue shares with others are theirs; what it had posted can still be read. */
+  leave(): void {
+    const shared = this.#posted;
+    const first = this.#first;
+    this.#posted = shared.rows(first, this.slots);
+    this.#first = 0;
+    POSTED_SLOTS.of(this.#parts).giveBack(shared, first, this.slots);
   }
 
   get context(): ContextId {
@@ -152,40 +168,38 @@ export class ContextQueue implements PortQueue {
 
   /** Physical address of the ring. @throws InvariantViolation where only the guest's own IOMMU knows it */
   get ringAddress(): HostPhysicalAddress {
-    return this.#inMemory ? this.#ring : absent();
+    return this.#inMemory ? this.#slotAddress(0) : absent();
   }
 
   /** Address and length of the buffer in a slot, as the guest gave them, and as the device got them. */
   postedAddress(index: number): GuestPhysicalAddress {
-    return guestPhysicalAddress(this.#addresses[((index & (this.slots - 1)) << 1) + ADDRESS] ?? absent());
+    return guestPhysicalAddress(this.#posted.addresses[this.#rowOf(index)] ?? absent());
   }
 
   postedLength(index: number): number {
-    return this.#lengths[index & (this.slots - 1)] ?? absent();
+    return this.#posted.lengths[this.#rowOf(index)] ?? absent();
   }
 
   postedBusAddress(index: number): BusAddress {
-    return busAddress(this.#addresses[((index & (this.slots - 1)) << 1) + BUS_ADDRESS] ?? absent());
+    return busAddress(this.#posted.busAddresses[this.#rowOf(index)] ?? absent());
   }
 
   /** Pages in which the buffer in a slot begins, of memory and on the bus, and how many it touches. */
   // They read the columns themselves: an address that another method returns is allocated unless that one is inlined.
   postedPage(index: number): PageNumber {
-    return pageNumber(
-      Math.floor((this.#addresses[((index & (this.slots - 1)) << 1) + ADDRESS] ?? absent()) / PAGE_BYTES),
-    );
+    return pageNumber(Math.floor((this.#posted.addresses[this.#rowOf(index)] ?? absent()) / PAGE_BYTES));
   }
 
   postedBusPage(index: number): BusPageNumber {
     return busPageNumber(
-      Math.floor((this.#addresses[((index & (this.slots - 1)) << 1) + BUS_ADDRESS] ?? absent()) / PAGE_BYTES),
+      Math.floor((this.#posted.busAddresses[this.#rowOf(index)] ?? absent()) / PAGE_BYTES),
     );
   }
 
   postedPages(index: number): number {
-    const slot = index & (this.slots - 1);
-    const offset = offsetInPage(this.#addresses[(slot << 1) + ADDRESS] ?? absent());
-    return Math.ceil((offset + (this.#lengths[slot] ?? absent())) / PAGE_BYTES);
+    const row = this.#rowOf(index);
+    const offset = offsetInPage(this.#posted.addresses[row] ?? absent());
+    return Math.ceil((offset + (this.#posted.lengths[row] ?? absent())) / PAGE_BYTES);
   }
 
   post(batch: BufferBatch): number {
@@ -247,7 +261,7 @@ export class ContextQueue implements PortQueue {
   /** What the NIC has written to the status block. @throws InvariantViolation where only the guest's own IOMMU knows it */
   consumerInMemory(): number {
     if (!this.#inMemory) return absent();
-    return this.#parts.memory.readU32(this.#statusWord);
+    return this.#parts.memory.readU32(addressAfter(pageAddress(this.#statusPage), this.#statusOffset));
   }
 
   completedLength(index: number): number {
@@ -276,12 +290,17 @@ export class ContextQueue implements PortQueue {
       throw new InvariantViolation('a queue holds more than its slots');
   }
 
+  #rowOf(index: number): number {
+    return this.#first + (index & (this.slots - 1));
+  }
+
   #lengthAndFlags(index: number): number {
     return this.#parts.memory.readU32(addressAfter(this.#slotAddress(index), LENGTH_AND_FLAGS_OFFSET));
   }
 
   #slotAddress(index: number): HostPhysicalAddress {
-    return addressAfter(this.#ring, (index & (this.slots - 1)) * DESCRIPTOR_BYTES);
+    const offset = this.#ringOffset + (index & (this.slots - 1)) * DESCRIPTOR_BYTES;
+    return addressAfter(pageAddress(this.#ringPage), offset);
   }
 
   /** Writes the descriptor of an admitted buffer. It reads the addresses itself: as arguments they would be allocated. */
@@ -289,10 +308,11 @@ export class ContextQueue implements PortQueue {
     const bus = busAddress(batch.admitted[index] ?? absent());
     const length = batch.lengths[index] ?? absent();
     const flags = batch.flags[index] ?? absent();
-    const slot = this.#producer & (this.slots - 1);
-    this.#addresses[(slot << 1) + ADDRESS] = batch.address(index);
-    this.#addresses[(slot << 1) + BUS_ADDRESS] = bus;
-    this.#lengths[slot] = length;
+    const posted = this.#posted;
+    const row = this.#rowOf(this.#producer);
+    posted.addresses[row] = batch.address(index);
+    posted.busAddresses[row] = bus;
+    posted.lengths[row] = length;
     if (!this.#writtenByDriver)
       storeDescriptor(
         this.#parts.memory,

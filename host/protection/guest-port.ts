@@ -2,6 +2,7 @@ import { type GuestPhysicalAddress, guestPhysicalAddress } from '../../nic/addre
 import type { ContextId } from '../../scheduler/branded.js';
 import type { Share } from '../../scheduler/discipline.js';
 import { absent } from '../../scheduler/present.js';
+import type { InterruptHandler } from '../hypervisor/event-channel.js';
 import type { PageRefusal } from '../memory/page-ownership.js';
 
 /** Buffers that a driver hands over together. Reused from call to call. */
@@ -110,7 +111,7 @@ export interface GuestPort {
   readonly receive: PortQueue;
 
   /** The handler that runs, on the guest's CPU time, when the device raises an event. */
-  onInterrupt(handler: () => void): void;
+  onInterrupt(handler: InterruptHandler): void;
 
   /** Holds interrupts back while the driver polls. */
   maskInterrupts(masked: boolean): void;

@@ -4,7 +4,7 @@ import type { AccessGate } from '../bus/access-gate.js';
 import type { Processor } from '../cpu/processor.js';
 import type { HostParts } from '../host-parts.js';
 import type { Domain } from '../hypervisor/domain.js';
-import type { WalkWatcher } from '../iommu/translation/translation-cache.js';
+import type { TranslationCounters, WalkWatcher } from '../iommu/translation/translation-cache.js';
 import type { GuestPort, PortOptions } from './guest-port.js';
 import type { Intermediary } from './intermediary.js';
 
@@ -56,6 +56,9 @@ export interface Protection {
   relinquish(domain: Domain, page: PageNumber): boolean;
 
   counters(): ProtectionCounters;
+
+  /** What the translation unit counts, as it counts; where there is one. */
+  readonly translations?: Readonly<TranslationCounters>;
 
   /** Tells a watcher of every walk of translation tables, until the returned function is called; where there are tables. */
   watchWalks?(watcher: WalkWatcher): () => void;

@@ -137,6 +137,7 @@ export class DeficitRoundRobin implements Discipline {
       throw new InvariantViolation('drr: round and roster disagree');
     for (let context = FIRST_CONTEXT; context < this.#roster.capacity; context = contextAfter(context)) {
       const deficit = this.deficitBytes(context);
+      if (deficit === 0 && this.#visited[context] !== 1) continue;
       if (deficit < 0)
         throw new InvariantViolation(`drr: context ${context} has a deficit of ${deficit} bytes`);
       if (this.#roster.isBacklogged(context) || this.#roster.isStarved(context)) continue;

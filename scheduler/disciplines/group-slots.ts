@@ -80,10 +80,6 @@ export class GroupSlots {
     if (slot === this.#slotOf[context]) return false;
     this.#unlink(context);
     const before = this.start(group);
-    if (this.isEmpty(group)) {
-      this.insert(group, context, startUnits);
-      return true;
-    }
     this.#findStart(group);
     this.insert(group, context, startUnits);
     return this.start(group) !== before;

@@ -230,8 +230,13 @@ export class QuickFairQueueing implements Discipline {
   }
 
   #isBlocked(group: number): boolean {
-    const above = this.#ready & (ALL_GROUPS << (group + 1)) & ALL_GROUPS;
-    return group < 30 && above !== 0 && this.#finish(group) > this.#finish(lowest(above));
+    const above = this.#readyAbove(group);
+    return above !== 0 && this.#finish(group) > this.#finish(lowest(above));
+  }
+
+  /** Bits of the ready groups with wider slots. */
+  #readyAbove(group: number): number {
+    return this.#ready & (-2 << group);
   }
 
   /** Puts a group that has contexts into its bitmap. */
@@ -265,7 +270,7 @@ export class QuickFairQueueing implements Discipline {
 
   /** A ready group that finished at `finish` has moved on: those below no longer wait for it. */
   #unblockBelow(group: number, finish: number): void {
-    const above = group < 30 ? this.#ready & (ALL_GROUPS << (group + 1)) & ALL_GROUPS : 0;
+    const above = this.#readyAbove(group);
     // A group further up still blocks them.
     if (above !== 0 && this.#finish(lowest(above)) <= finish) return;
     const below = (1 << group) - 1;

@@ -2,10 +2,9 @@ import { type ContextId, storedContextId } from '../branded.js';
 import { type Discipline, NONE, type Share } from '../discipline.js';
 import { InvariantViolation, ParameterError } from '../errors.js';
 import { present } from '../present.js';
-import { powerOfTwoFrom } from '../whole-logarithm.js';
 import { ContextList } from './context-list.js';
 import { Roster } from './roster.js';
-import { widened } from './widened.js';
+import { capacityFor, widened } from './widened.js';
 
 /** Number of a tenant. The outer discipline takes tenants for its contexts. */
 type TenantId = ContextId;
@@ -88,13 +87,11 @@ export class TwoLevel implements Discipline {
     }
     this.#roster.join(context);
     this.#tenantOf = widened(this.#tenantOf, this.#roster.capacity);
-    if (tenant >= this.#members.length) {
-      const capacity = powerOfTwoFrom(tenant + 1);
-      this.#members = widened(this.#members, capacity);
-      this.#waiting = widened(this.#waiting, capacity);
-      this.#paused = widened(this.#paused, capacity);
-      this.#offer = widened(this.#offer, capacity, NONE);
-    }
+    const capacity = capacityFor(tenant);
+    this.#members = widened(this.#members, capacity);
+    this.#waiting = widened(this.#waiting, capacity);
+    this.#paused = widened(this.#paused, capacity);
+    this.#offer = widened(this.#offer, capacity, NONE);
     this.#tenantOf[context] = tenant;
     const members = present(this.#members[tenant]);
     if (members === 0) {

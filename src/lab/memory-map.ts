@@ -1,6 +1,7 @@
 import type { NicDriver } from '../../guests/nic-driver.js';
 import type { Host } from '../../host/host.js';
-import { PAGE_KINDS } from '../../host/memory/page-ownership.js';
+import { HYPERVISOR } from '../../host/hypervisor/hypervisor.js';
+import type { PageKind } from '../../host/memory/page-ownership.js';
 import { PAGE_BYTES } from '../../host/memory/physical-memory.js';
 import { pageNumber } from '../../nic/addresses.js';
 import type { ShownGuest } from './columns.js';
@@ -15,6 +16,14 @@ export interface PageBlock {
   readonly pages: readonly number[];
   readonly more: number;
 }
+
+/** What pages of the hypervisor are shown as, in this order. */
+const OWN_KINDS = [
+  ['descriptor-ring', 'rings'],
+  ['hypervisor', 'hypervisor'],
+  ['io-table', 'tables'],
+  ['shadow', 'shadow'],
+] as const;
 
 /** Pages of a block that are drawn. */
 const MOST_PAGES = 64;
@@ -63,15 +72,8 @@ export function memoryMap(host: Host, guests: readonly MappedGuest[]): PageBlock
     if (domain.kind !== 'driver-domain') continue;
     add(domain.id, 'driver domain', ownedBy(host, domain.id, shown));
   }
-  for (const kind of ['descriptor-ring', 'hypervisor', 'io-table', 'shadow'] as const) {
-    const title = {
-      'descriptor-ring': 'rings',
-      hypervisor: 'hypervisor',
-      'io-table': 'tables',
-      shadow: 'shadow',
-    }[kind];
-    add(0, title, ofKind(host, PAGE_KINDS.indexOf(kind), shown));
-  }
+  const own = ownPages(host);
+  for (const [kind, title] of OWN_KINDS) add(0, title, own.get(kind) ?? []);
   return blocks;
 }
 
@@ -89,15 +91,14 @@ function* ownedBy(host: Host, domain: number, shown: ReadonlySet<number>): Itera
   }
 }
 
-function* ofKind(host: Host, kind: number, shown: ReadonlySet<number>): Iterable<number> {
-  for (let page = 0; page < host.pages.pageCount; page += 1) {
-    if (
-      PAGE_KINDS.indexOf(host.pages.kind(pageNumber(page))) === kind &&
-      !shown.has(page) &&
-      host.pages.owner(pageNumber(page)) === 0
-    )
-      yield page;
+/** The hypervisor's own pages that are shown, by what they are for. */
+function ownPages({ pages }: Host): ReadonlyMap<PageKind, readonly number[]> {
+  const found = new Map<PageKind, number[]>(OWN_KINDS.map(([kind]) => [kind, []]));
+  for (let page = 0; page < pages.pageCount; page += 1) {
+    const number = pageNumber(page);
+    if (pages.owner(number) === HYPERVISOR) found.get(pages.kind(number))?.push(page);
   }
+  return found;
 }
 
 /** Bit of a page's state: it waits to be released. */

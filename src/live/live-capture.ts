@@ -28,13 +28,15 @@ export class LiveCapture {
       });
     this.#interfaces = machine.guests.map(({ name }) => add(name, 'a real guest'));
     this.#others = add('others', 'contexts of no real guest');
-    this.#subscription = nic.streams.frames$.subscribe(({ direction, context, bytes, endNs }) => {
-      const guest = machine.guestOf(context);
-      const at = guest === undefined ? this.#others : this.#interfaces[machine.guests.indexOf(guest)];
-      const kept = Math.min(bytes.length, snapBytes ?? bytes.length);
-      const notes = { direction: direction === 'transmit' ? 'out' : 'in' } as const;
-      this.#writer.packet(at ?? this.#others, endNs, bytes, 0, bytes.length, notes, kept);
-    });
+    this.#subscription = nic.streams.lentFrames$.subscribe(
+      ({ direction, context, buffer, offset, length, endNs }) => {
+        const guest = machine.guestOf(context);
+        const at = guest === undefined ? this.#others : this.#interfaces[machine.guests.indexOf(guest)];
+        const kept = Math.min(length, snapBytes ?? length);
+        const notes = { direction: direction === 'transmit' ? 'out' : 'in' } as const;
+        this.#writer.packet(at ?? this.#others, endNs, buffer, offset, length, notes, kept);
+      },
+    );
   }
 
   /** The file that it writes. */

@@ -26,6 +26,9 @@ import { SessionDue } from './session-due.js';
 /** Points of the session at which pinned pages are looked at. */
 const SAMPLES = 200;
 
+/** Of no guest is it known: a real one's core and ring are its own. */
+const NONE_LIMITED = { cpuLimited: [], ringLimited: [] } as const;
+
 /** Where a guest's frames spent their time. */
 interface GuestTimes {
   readonly latency: LatencyRecorder;
@@ -284,7 +287,7 @@ export class SessionRun {
     const reported = guests.reduce((sum, { device }) => sum + device.counters.framesSent, 0);
     const verdict = this.#meter('transmit').postedVerdict();
     const real = { posted, held: posted - reported };
-    return checkLaws(machine, transmit, receive, verdict, [], machine.partner.framesFromNic, real);
+    return checkLaws(machine, transmit, receive, verdict, NONE_LIMITED, machine.partner.framesFromNic, real);
   }
 
   /** What a guest has been counted, over all the contexts that it has had. */

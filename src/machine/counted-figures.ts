@@ -32,7 +32,9 @@ export interface MeasuredWindow {
 }
 
 /** All of a result but what is of its guests, in the order in which documents have it. */
-export function windowFigures(window: MeasuredWindow): Omit<RunResult, 'guests' | 'cpuLimited' | 'laws'> {
+export function windowFigures(
+  window: MeasuredWindow,
+): Omit<RunResult, 'guests' | 'cpuLimited' | 'ringLimited' | 'laws'> {
   const { machine, counts, durationNs, warmUpNs, pinnedPages, faultLog } = window;
   const { transmit, receive, transmitLatency, receiveLatency } = window;
   const { host } = machine;

@@ -10,6 +10,7 @@ import {
 } from '../../scheduler/disciplines/index.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { GuestSpec, Scenario, TenantSpec } from '../scenario/schema.js';
+import { requireLimitsThatAgree, requireMinimumsThatFit } from './promised-rates.js';
 import { withoutUndefined } from './without-undefined.js';
 
 /** Makes a fresh discipline from what a scenario says. */
@@ -146,6 +147,7 @@ function checkShares(scenario: Scenario, discipline: string): void {
     refuseUnread(`changes[${index}]`, changed, ofGuests, discipline);
   }
   requireMinimumsThatFit(scenario, levels, depths);
+  requireLimitsThatAgree(scenario);
 }
 
 function refuseUnread(where: string, share: object, read: ReadonlySet<string>, discipline: string): void {
@@ -195,42 +197,4 @@ function requireLeaf(
   throw new ScenarioError(
     `${field} is ${value}, expected one of: ${leaves.map(({ name }) => `"${name}"`).join(', ')}`,
   );
-}
-
-/** The lowest rate that the wire has, and what says so. */
-function leastRate({ nic, changes = [] }: Scenario): { readonly field: string; readonly rateBps: number } {
-  let least = { field: 'nic.rateBps', rateBps: nic?.rateBps ?? DEFAULT_NIC.rateBps };
-  for (const [index, { rateBps }] of changes.entries())
-    if (rateBps !== undefined && rateBps < least.rateBps)
-      least = { field: `changes[${index}].rateBps`, rateBps };
-  return least;
-}
-
-/** Minimums of one level are promised of the same wire. */
-function requireMinimumsThatFit(
-  scenario: Scenario,
-  levels: readonly ReadonlySet<string>[],
-  depths: readonly number[],
-): void {
-  const least = leastRate(scenario);
-  for (const [index, read] of levels.entries()) {
-    if (!read.has('minimumBps')) continue;
-    const ofTenants = index < levels.length - 1;
-    const minimums = ofTenants
-      ? (scenario.tenants ?? [])
-          .map(({ name, minimumBps = 0 }, number) => ({ name, minimumBps, at: depths[number] }))
-          .filter(({ at }) => at === index + 1)
-      : scenario.guests.map(({ name, count, share }, number) => ({
-          name: name ?? `guest${number}`,
-          minimumBps: count * (share?.minimumBps ?? 0),
-        }));
-    const sum = minimums.reduce((total, { minimumBps }) => total + minimumBps, 0);
-    if (sum <= least.rateBps) continue;
-    const said = minimums.filter(({ minimumBps }) => minimumBps > 0);
-    const listed = said.slice(0, 4).map(({ name, minimumBps }) => `${minimumBps} for ${name}`);
-    if (said.length > listed.length) listed.push('...');
-    throw new ScenarioError(
-      `minimumBps of the ${ofTenants ? 'tenants' : 'guests'} come to ${sum} (${listed.join(', ')}), expected at most ${least.field} = ${least.rateBps}`,
-    );
-  }
 }

@@ -168,6 +168,11 @@ export class FairnessMeter implements Discipline {
     return this.#posted?.hadFramesAlways(context);
   }
 
+  /** Whether a context has run out of posted frames, each time because its ring was full; false where that is not known. */
+  ranDryWithFullRing(context: ContextId): boolean {
+    return this.#posted?.ranDryWithFullRing(context) === true;
+  }
+
   /** How what was posted was served; undefined without `judge`. */
   postedVerdict(): PostedVerdict | undefined {
     return this.#posted?.verdict();

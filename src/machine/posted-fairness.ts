@@ -12,6 +12,8 @@ export interface PostedFrames {
   hasPosted(context: ContextId): boolean;
   /** Whether its frames may not go now: they count from the instant from which they may. */
   isPaused?(context: ContextId): boolean;
+  /** Whether its guest has a frame that its ring has no space for: every slot has a frame that has not left, or is not said to have. */
+  isRingFull?(context: ContextId): boolean;
 }
 
 /** A gap that was measured from the doorbell on, and what is added to the bound of the discipline. */
@@ -56,6 +58,11 @@ const UNKNOWN = 0;
 const ALWAYS = 1;
 const RAN_DRY = 2;
 
+// How a context ran out of frames since the window began: with a full ring each time, or not.
+const NEVER_DRY = 0;
+const DRY_WITH_FULL_RING = 1;
+const DRY_WITH_SPACE = 2;
+
 /**
  * Fairness of what guests post: a context is backlogged from its doorbell until a grant takes the last frame that it has
  * posted, whether the card has fetched its descriptors or not.
@@ -77,6 +84,8 @@ export class PostedFairness {
   readonly #granted = new Float64Array(MEASURED_CONTEXTS);
   /** UNKNOWN, ALWAYS or RAN_DRY. */
   readonly #frames = new Uint8Array(MEASURED_CONTEXTS);
+  /** NEVER_DRY, DRY_WITH_FULL_RING or DRY_WITH_SPACE. */
+  readonly #dry = new Uint8Array(MEASURED_CONTEXTS);
   #prefetchNs = 0;
   /** The most that the wire could carry in such a time, at its rates of then, bytes. */
   #prefetchBytes = 0;
@@ -126,7 +135,16 @@ export class PostedFairness {
     if (context >= MEASURED_CONTEXTS) return;
     this.#granted[context] = present(this.#granted[context]) + bytes;
     this.#gaps.count(context, bytes / this.#terms.weight(context));
-    if (!this.#card.hasPosted(context)) this.end(context);
+    if (this.#card.hasPosted(context)) return;
+    const isFull = this.#card.isRingFull?.(context) === true;
+    this.#dry[context] =
+      isFull && this.#dry[context] !== DRY_WITH_SPACE ? DRY_WITH_FULL_RING : DRY_WITH_SPACE;
+    this.end(context);
+  }
+
+  /** Whether a context has run out of posted frames since the window began, each time because its ring was full. */
+  ranDryWithFullRing(context: ContextId): boolean {
+    return this.#dry[context] === DRY_WITH_FULL_RING;
   }
 
   /** Nothing that a context has posted is to be granted any more. */
@@ -152,6 +170,7 @@ export class PostedFairness {
     this.#brokenBefore = this.verdict().broken;
     this.#gaps.restart();
     this.#granted.fill(0);
+    this.#dry.fill(NEVER_DRY);
     this.#frames.fill(RAN_DRY);
     for (const context of this.#seen) if (this.#gaps.isBacklogged(context)) this.#frames[context] = ALWAYS;
   }

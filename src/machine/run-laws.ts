@@ -12,13 +12,19 @@ export interface RealGuestFrames {
   readonly held: number;
 }
 
+/** Guests that are below their due, and not because others are ahead: the law is not about them. */
+export interface LimitedGuests {
+  readonly cpuLimited: readonly string[];
+  readonly ringLimited: readonly string[];
+}
+
 /** Checks the invariants of a whole machine at the end of its run, or of a session of real guests. */
 export function checkLaws(
   machine: Machine,
   transmit: FairnessReport,
   receive: FairnessReport,
   fromDoorbell: PostedVerdict | undefined,
-  cpuLimited: readonly string[],
+  { cpuLimited, ringLimited }: LimitedGuests,
   framesFromNic: number,
   real: RealGuestFrames = { posted: 0, held: 0 },
 ): LawResult[] {
@@ -38,7 +44,8 @@ export function checkLaws(
     'transmit-fairness',
     transmit.broken === 0 && (fromDoorbell?.broken ?? 0) === 0,
     (fromDoorbell === undefined ? describeBound(transmit) : describePosted(transmit, fromDoorbell)) +
-      (cpuLimited.length === 0 ? '' : `; CPU-limited: ${cpuLimited.join(', ')}`),
+      (cpuLimited.length === 0 ? '' : `; CPU-limited: ${cpuLimited.join(', ')}`) +
+      (ringLimited.length === 0 ? '' : `; ring-limited: ${ringLimited.join(', ')}`),
   );
   law('receive-fairness', receive.broken === 0, describeBound(receive));
   try {

@@ -157,5 +157,7 @@ export interface RunResult {
   readonly guests: readonly GuestResult[];
   /** Names of guests that their own cores kept below their due; absent when none is known to be. */
   readonly cpuLimited?: readonly string[];
+  /** Names of guests that rings too short for the card's FIFO kept below their due; absent when none is known to be. */
+  readonly ringLimited?: readonly string[];
   readonly laws: readonly LawResult[];
 }

@@ -159,6 +159,7 @@ export class Run {
         fifoBytes,
         hasPosted: (context) => nic.hasPosted(context),
         isPaused: (context) => nic.isPaused(context),
+        isRingFull: (context) => this.#guestOf[context]?.driver.waitsForSlots === true,
       });
     }
     for (const [number, guest] of this.machine.guests.entries()) {
@@ -229,6 +230,10 @@ export class Run {
     const cpuLimited = guests
       .filter((guest, index) => this.#isCpuLimited(guest, atIndex(shares, index), counts.coreNs))
       .map(({ name }) => name);
+    const ringLimited = guests
+      .filter((guest, index) => this.#isRingLimited(guest, atIndex(shares, index)))
+      .map(({ name }) => name)
+      .filter((name) => !cpuLimited.includes(name));
     const common = { durationNs, transmitted: this.#transmitted, received: this.#received };
     return {
       ...windowFigures({
@@ -263,12 +268,13 @@ export class Run {
         }),
       ),
       ...(cpuLimited.length === 0 ? {} : { cpuLimited }),
+      ...(ringLimited.length === 0 ? {} : { ringLimited }),
       laws: checkLaws(
         machine,
         { ...transmit, broken: transmit.broken + (this.#before?.transmitBroken ?? 0) },
         { ...receive, broken: receive.broken + (this.#before?.receiveBroken ?? 0) },
         this.#transmitMeter.postedVerdict(),
-        cpuLimited,
+        { cpuLimited, ringLimited },
         machine.partner.framesFromNic,
       ),
     };
@@ -301,6 +307,11 @@ export class Run {
   #samplePinned(): void {
     const { host, kernel } = this.machine;
     this.#pinned.push({ atNs: kernel.nowNs, pages: host.pages.pinnedPages });
+  }
+
+  /** Whether a guest is known to be below its due because all slots of its ring were taken whenever it ran dry. */
+  #isRingLimited({ port }: GuestRun, share: WireShare): boolean {
+    return gotOfDue(share) < BELOW_DUE && this.#transmitMeter.ranDryWithFullRing(port.context);
   }
 
   /** Whether a guest is known to be below its due because its core had no time left and its ring ran dry. */

@@ -1,10 +1,11 @@
 import { readMac } from '../../nic/station-address.js';
 import type { ControlFrameEvent, LentFrame } from '../../nic/streams.js';
 import { type ContextId, NO_CONTEXT } from '../../scheduler/branded.js';
-import type { Grant } from '../../scheduler/dma-scheduler.js';
 import type { Machine } from '../machine/machine.js';
+import { GrantedFrames } from './granted-frames.js';
 import type { PcapngStream } from './pcapng-stream.js';
 import { RunRecorder } from './run-recorder.js';
+import { TextLine } from './text-line.js';
 
 /**
  * Writes what passes a card as a capture: an interface per context, named after its domain, and one for frames that
@@ -19,7 +20,12 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
   readonly #behind = new Map<number, number>();
   readonly #noContext: number;
   #controlFrames = 0;
-  readonly #grants = { wire: new GrantQueues(), inside: new GrantQueues(), receive: new GrantQueues() };
+  readonly #grants = {
+    wire: new GrantedFrames(),
+    inside: new GrantedFrames(),
+    receive: new GrantedFrames(),
+  };
+  readonly #comment = new TextLine();
 
   /**
    * Starts to watch a machine that has not run yet.
@@ -136,20 +142,24 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
     return this.#interface(context);
   }
 
-  /** The grant of a frame that has come out. One that stayed inside may have been granted as one for the wire, and one that was dropped by either exit. */
+  /**
+   * Where the grant of a frame that has come out was, which is taken out; undefined if there was none. One that stayed inside
+   * may have been granted as one for the wire, and one that was dropped by either exit.
+   */
   #grantOf(
     direction: LentFrame['direction'],
     context: ContextId,
     bytes: number,
     switched: boolean,
-  ): Grant | undefined {
+  ): GrantedFrames | undefined {
     const { inside, receive, wire } = this.#grants;
-    if (direction === 'receive') return receive.take(context, bytes);
-    const [likely, other] = switched ? [inside, wire] : [wire, inside];
-    return (likely.nextBytes(context) === bytes || other.nextBytes(context) !== bytes ? likely : other).take(
-      context,
-      bytes,
-    );
+    let queue = receive;
+    if (direction === 'transmit') {
+      const likely = switched ? inside : wire;
+      const other = switched ? wire : inside;
+      queue = likely.nextBytes(context) === bytes || other.nextBytes(context) !== bytes ? likely : other;
+    }
+    return queue.take(context, bytes) ? queue : undefined;
   }
 
   #onControl({ direction, bytes, atNs }: ControlFrameEvent): void {
@@ -161,60 +171,21 @@ export class CaptureRecorder extends RunRecorder<PcapngStream> {
 
   #onFrame({ direction, context, buffer, offset, length, startNs, endNs, switched }: LentFrame): void {
     const grant = this.#grantOf(direction, context, length, switched);
-    const reason = grant === undefined ? '' : `granted by ${grant.reason} at ${grant.atNs} ns`;
-    const path = switched ? '; stayed inside the card' : '';
-    const arrival = direction === 'receive' && !switched ? `; came from the wire at ${startNs} ns` : '';
-    const kept = Math.min(length, this.#snapBytes ?? length);
-    this.writer.packet(
+    const comment = this.#comment.clear();
+    if (grant !== undefined)
+      comment.text('granted by ').text(grant.takenReason).text(' at ').whole(grant.takenNs).text(' ns');
+    if (switched) comment.text('; stayed inside the card');
+    else if (direction === 'receive') comment.text('; came from the wire at ').whole(startNs).text(' ns');
+    this.writer.lentPacket(
       this.#interfaceFor(context, direction, buffer, offset),
       endNs,
       buffer,
       offset,
       length,
-      { direction: direction === 'transmit' ? 'out' : 'in', comment: `${reason}${path}${arrival}` },
-      kept,
+      direction === 'transmit' ? 'out' : 'in',
+      comment,
+      Math.min(length, this.#snapBytes ?? length),
     );
-  }
-}
-
-/**
- * Grants of one exit whose frames have not come out yet, one queue per context. Frames of a context leave an exit in the
- * order in which they were granted.
- */
-class GrantQueues {
-  readonly #queues = new Map<ContextId, { grants: Grant[]; head: number }>();
-
-  add(grant: Grant): void {
-    const queue = this.#queues.get(grant.context);
-    if (queue === undefined) this.#queues.set(grant.context, { grants: [grant], head: 0 });
-    else queue.grants.push(grant);
-  }
-
-  /** Bytes of the next frame of a context. */
-  nextBytes(context: ContextId): number | undefined {
-    const queue = this.#queues.get(context);
-    return queue?.grants[queue.head]?.bytes;
-  }
-
-  /** The grant of the next frame of a context; undefined if there was none of that size. */
-  take(context: ContextId, bytes: number): Grant | undefined {
-    const queue = this.#queues.get(context);
-    if (queue === undefined) return undefined;
-    while (queue.head < queue.grants.length) {
-      const grant = queue.grants[queue.head];
-      queue.head += 1;
-      if (grant?.bytes !== bytes) continue;
-      if (queue.head > 1024) {
-        queue.grants.splice(0, queue.head);
-        queue.head = 0;
-      }
-      return grant;
-    }
-    return undefined;
-  }
-
-  clear(context: ContextId): void {
-    this.#queues.delete(context);
   }
 }
 

@@ -114,18 +114,39 @@ function percentileOf(
 }
 
 /** Guests of a run that got less than their due: `bulk 0.18, greedy 0.72 (CPU-limited: greedy)`; undefined when there is none. */
-export function belowShareText({ guests, cpuLimited }: RunResult, most: number): string | undefined {
+export function belowShareText(
+  { guests, cpuLimited, ringLimited }: RunResult,
+  most: number,
+): string | undefined {
   const below = belowShareFirst(guests).filter(isBelowShare);
   if (below.length === 0) return undefined;
   const named = below.slice(0, most).map(({ name, fairShareGot }) => `${name} ${fairShareGot.toFixed(2)}`);
   const more = below.length > most ? ` and ${whole(below.length - most)} more` : '';
-  return `${named.join(', ')}${more}${cpuLimited === undefined ? '' : ` (CPU-limited: ${namesText(cpuLimited)})`}`;
+  const limited = [
+    ...(cpuLimited === undefined ? [] : [`CPU-limited: ${namesText(cpuLimited)}`]),
+    ...(ringLimited === undefined ? [] : [`ring-limited: ${namesText(ringLimited)}`]),
+  ];
+  return `${named.join(', ')}${more}${limited.length === 0 ? '' : ` (${limited.join('; ')})`}`;
 }
 
-/** Which guests of a run were held below their due by their own cores, as a sentence; undefined when none was. */
-export function limitedText({ cpuLimited }: Pick<RunResult, 'cpuLimited'>): string | undefined {
-  if (cpuLimited === undefined) return undefined;
-  return `CPU-limited: ${namesText(cpuLimited)} sent less than the wire had for them, because their cores had no time to post more`;
+/** Which guests of a run their own cores or rings held below their due, a sentence each; undefined when there was none. */
+export function limitedText({
+  cpuLimited,
+  ringLimited,
+}: Pick<RunResult, 'cpuLimited' | 'ringLimited'>): string | undefined {
+  const sentences = [
+    ...(cpuLimited === undefined
+      ? []
+      : [
+          `CPU-limited: ${namesText(cpuLimited)} sent less than the wire had for them, because their cores had no time to post more`,
+        ]),
+    ...(ringLimited === undefined
+      ? []
+      : [
+          `ring-limited: ${namesText(ringLimited)} sent less than the wire had for them, because their rings were full of frames on their way (transmitSlots)`,
+        ]),
+  ];
+  return sentences.length === 0 ? undefined : sentences.join('; ');
 }
 
 /** Characters of the names in a line, at most; the first stands whatever its length. */

@@ -1,11 +1,14 @@
-import { copyBytes } from '../../nic/copy-bytes.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import type { OutputFile } from './output-file.js';
+import type { TextLine } from './text-line.js';
+import { putAscii } from './utf8.js';
 
 /** Bytes of a block around its body: type and length before it, length again behind it. */
 export const BLOCK_OVERHEAD_BYTES = 12;
 const END_OF_OPTIONS = 0;
 const UTF8 = new TextEncoder();
+/** Up to here a loop over words beats a view that has to be made. */
+const WORD_LOOP_BYTES = 256;
 
 /**
  * Assembles one block of pcapng, little-endian, right in the buffer of the file; its length is filled in at
@@ -18,6 +21,9 @@ export class PcapngBlock {
   #start = 0;
   #limit = 0;
   #at = 0;
+  /** The array that bytes came from last, and its words. */
+  #source: Uint8Array = new Uint8Array();
+  #sourceView: DataView = new DataView(this.#source.buffer);
 
   constructor(file: OutputFile) {
     this.#file = file;
@@ -52,9 +58,16 @@ export class PcapngBlock {
 
   /** Bytes, padded to 32 bits. */
   bytes(bytes: Uint8Array, offset: number, length: number): this {
-    copyBytes(bytes, offset, this.#buffer, this.#at, length);
-    this.#at += length;
-    return this.#pad();
+    if (length > WORD_LOOP_BYTES) {
+      this.#buffer.set(bytes.subarray(offset, offset + length), this.#at);
+      this.#at += length;
+      return this.#pad();
+    }
+    if (bytes !== this.#source) {
+      this.#source = bytes;
+      this.#sourceView = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    return this.#words(this.#sourceView, offset, length);
   }
 
   /**
@@ -64,7 +77,7 @@ export class PcapngBlock {
   textOption(code: number, text: string, mostBytes: number): this {
     const header = this.#at;
     this.#at += 4;
-    let length = this.#ascii(text, mostBytes);
+    let length = text.length > mostBytes ? -1 : putAscii(this.#buffer, this.#at, text) - this.#at;
     if (length < 0) {
       // Whole characters alone: one that does not fit is left out with all behind it.
       length = UTF8.encodeInto(text, this.#buffer.subarray(this.#at, this.#at + mostBytes)).written;
@@ -73,6 +86,11 @@ export class PcapngBlock {
     this.#view.setUint16(header + 2, length, true);
     this.#at += length;
     return this.#pad();
+  }
+
+  /** The same of a line, which is not longer than that. */
+  lineOption(code: number, line: TextLine): this {
+    return this.u16(code).u16(line.length).#words(line.view, 0, line.length);
   }
 
   byteOption(code: number, value: number): this {
@@ -111,18 +129,16 @@ export class PcapngBlock {
     this.#file.advance(length);
   }
 
-  /** Writes a text of ASCII that fits, as are nearly all: its length, or -1 if it is another. Calls no encoder. */
-  #ascii(text: string, mostBytes: number): number {
-    const { length } = text;
-    if (length > mostBytes) return -1;
-    const buffer = this.#buffer;
+  /** Bytes of a view, word by word, padded to 32 bits. */
+  #words(from: DataView, offset: number, length: number): this {
+    const to = this.#view;
     const at = this.#at;
-    for (let index = 0; index < length; index += 1) {
-      const code = text.charCodeAt(index);
-      if (code >= 0x80) return -1;
-      buffer[at + index] = code;
-    }
-    return length;
+    const whole = length & ~3;
+    for (let done = 0; done < whole; done += 4)
+      to.setUint32(at + done, from.getUint32(offset + done, true), true);
+    for (let done = whole; done < length; done += 1) to.setUint8(at + done, from.getUint8(offset + done));
+    this.#at = at + length;
+    return this.#pad();
   }
 
   #pad(): this {

@@ -1,5 +1,6 @@
 import type { OutputFile } from './output-file.js';
 import { BLOCK_OVERHEAD_BYTES, PcapngBlock } from './pcapng-block.js';
+import type { TextLine } from './text-line.js';
 
 const SECTION_HEADER_BLOCK = 0x0a0d0d0a;
 const INTERFACE_DESCRIPTION_BLOCK = 1;
@@ -137,23 +138,25 @@ export class PcapngStream {
     notes: PacketNotes,
     keptBytes: number = length,
   ): void {
-    this.#checkInterface(iface);
-    checkCount('timeNs', timeNs);
-    if (!(offset >= 0 && length >= 0 && offset + length <= bytes.length)) {
-      throw new RangeError(
-        `frame at ${offset}, ${length} bytes long, expected one within ${bytes.length} bytes`,
-      );
-    }
-    const captured = Math.min(length, keptBytes, SNAP_BYTES);
-    const block = this.#block.begin(
-      ENHANCED_PACKET_BLOCK,
-      BLOCK_OVERHEAD_BYTES + 64 + captured + MAX_TEXT_BYTES,
-    );
-    block.u32(iface).time(timeNs).u32(captured).u32(length);
-    block.bytes(bytes, offset, captured);
-    if (notes.comment !== undefined) block.textOption(OPT_COMMENT, notes.comment, MAX_TEXT_BYTES);
-    block.u32Option(EPB_FLAGS, DIRECTION_FLAGS[notes.direction]).endOptions().end();
-    this.#packets += 1;
+    const { comment, direction } = notes;
+    const block = this.#beginPacket(iface, timeNs, bytes, offset, length, keptBytes, MAX_TEXT_BYTES);
+    if (comment !== undefined) block.textOption(OPT_COMMENT, comment, MAX_TEXT_BYTES);
+    this.#endPacket(block, direction);
+  }
+
+  /** The same with a comment that is lent, and of any length that an option has. */
+  lentPacket(
+    iface: number,
+    timeNs: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    direction: PacketNotes['direction'],
+    comment: TextLine,
+    keptBytes: number,
+  ): void {
+    const block = this.#beginPacket(iface, timeNs, bytes, offset, length, keptBytes, comment.length);
+    this.#endPacket(block.lineOption(OPT_COMMENT, comment), direction);
   }
 
   /** Writes the counts of an interface; at the end of the run, once each. */
@@ -191,6 +194,32 @@ export class PcapngStream {
   /** Gives the file up and leaves nothing. Does nothing after `close`. */
   abort(): void {
     this.#file.abort();
+  }
+
+  #beginPacket(
+    iface: number,
+    timeNs: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    keptBytes: number,
+    textBytes: number,
+  ): PcapngBlock {
+    this.#checkInterface(iface);
+    checkCount('timeNs', timeNs);
+    if (!(offset >= 0 && length >= 0 && offset + length <= bytes.length)) {
+      throw new RangeError(
+        `frame at ${offset}, ${length} bytes long, expected one within ${bytes.length} bytes`,
+      );
+    }
+    const captured = Math.min(length, keptBytes, SNAP_BYTES);
+    const block = this.#block.begin(ENHANCED_PACKET_BLOCK, BLOCK_OVERHEAD_BYTES + 64 + captured + textBytes);
+    return block.u32(iface).time(timeNs).u32(captured).u32(length).bytes(bytes, offset, captured);
+  }
+
+  #endPacket(block: PcapngBlock, direction: PacketNotes['direction']): void {
+    block.u32Option(EPB_FLAGS, DIRECTION_FLAGS[direction]).endOptions().end();
+    this.#packets += 1;
   }
 
   #checkInterface(iface: number): void {

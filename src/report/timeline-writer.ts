@@ -1,9 +1,9 @@
 import type { OutputFile } from './output-file.js';
 
-/** What a viewer shows when an event is selected. */
+/** What a viewer shows when an event is selected. A writer keeps nothing of it. */
 export type TraceArguments = Readonly<Record<string, string | number | boolean>>;
 
-/** Arrows through an event: each number joins the events that have it, in the order in which they are written. */
+/** Arrows through an event: each number joins the events that have it, in the order in which they are written. A writer keeps nothing of it. */
 export interface TraceFlows {
   readonly ids: readonly number[];
   /** Whether they end here; the numbers may then be used again. @defaultValue false */

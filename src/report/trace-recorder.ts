@@ -1,10 +1,9 @@
 import type { WalkEvent } from '../../host/iommu/translation/translation-cache.js';
 import { WIRE_OVERHEAD_BYTES } from '../../nic/descriptor.js';
-import { MAILBOX } from '../../nic/registers.js';
+import { MAILBOX, MAILBOX_REGISTERS } from '../../nic/registers.js';
 import type { DescriptorEvent, LentFrame } from '../../nic/streams.js';
 import type { ContextId } from '../../scheduler/branded.js';
 import { counted } from '../../scheduler/counted.js';
-import { present } from '../../scheduler/present.js';
 import type { Machine } from '../machine/machine.js';
 import { FrameFlows } from './frame-flows.js';
 import { RunRecorder } from './run-recorder.js';
@@ -18,6 +17,9 @@ interface ContextTracks {
   readonly doorbells: TraceTrack;
   readonly troubles: TraceTrack;
 }
+
+/** Names that are put together for each event cost as much as the rest of it. */
+const MAILBOX_NAMES = MAILBOX_REGISTERS.map((_, mailbox) => `mailbox ${mailbox}`);
 
 /** States in which a descriptor's life ends. */
 const LAST_STATES: ReadonlySet<DescriptorEvent['state']> = new Set(['completed', 'faulted', 'discarded']);
@@ -36,7 +38,7 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
   readonly #wireIn: TraceTrack;
   readonly #interrupts: TraceTrack;
   readonly #refused: TraceTrack;
-  readonly #tracks = new Map<ContextId, ContextTracks>();
+  readonly #tracks: (ContextTracks | undefined)[] = [];
   readonly #cores: readonly TraceTrack[];
   readonly #hypercalls: TraceTrack;
   readonly #validation: TraceTrack;
@@ -50,6 +52,16 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
   /** A row per page walker of the IOMMU. */
   readonly #walkers: TraceTrack[] = [];
   #wireInBusyNs = 0;
+  /** Names of domains by account. */
+  readonly #accountNames: (string | undefined)[] = [];
+  /** What events of each frame say, filled anew for each of them. */
+  readonly #said = {
+    descriptor: { descriptor: 0 },
+    frame: { context: 0, bytes: 0 },
+    grant: { reason: '' },
+    credit: { bytes: 0 },
+    count: { value: 0 },
+  };
 
   /**
    * Starts to watch a machine that has not run yet.
@@ -89,13 +101,15 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
     const { nic, bus, hypervisor } = this.#machine.host;
     const { streams } = nic;
     const writer = this.writer;
+    const said = this.#said;
     const within = (atNs: number) => atNs <= this.#endNs;
     this.subscriptions.push(
       streams.doorbells$.subscribe(({ context, mailbox, value, atNs }) => {
         if (!within(atNs)) return;
-        const flows = mailbox === MAILBOX.TX_PRODUCER ? this.#flows.posted(context, value) : [];
-        const name = `mailbox ${mailbox}`;
-        writer.instant(this.#tracksOf(context).doorbells, name, atNs, { value }, { ids: flows });
+        const flows = mailbox === MAILBOX.TX_PRODUCER ? this.#flows.posted(context, value) : undefined;
+        said.count.value = value;
+        const name = MAILBOX_NAMES[mailbox] ?? `mailbox ${mailbox}`;
+        writer.instant(this.#tracksOf(context).doorbells, name, atNs, said.count, flows);
       }),
       streams.descriptors$.subscribe((event) => {
         if (within(event.atNs)) this.#onDescriptors(event);
@@ -137,8 +151,10 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
       nic.grants$.subscribe(({ context, bytes, creditBytes, reason, atNs }) => {
         this.#grantedInside = false;
         if (!within(atNs)) return;
-        writer.instant(this.#tracksOf(context).grants, this.#grantName(bytes), atNs, { reason });
-        writer.counter(this.#card, 'credit of the transmit FIFO, bytes', atNs, { bytes: creditBytes });
+        said.grant.reason = reason;
+        said.credit.bytes = creditBytes;
+        writer.instant(this.#tracksOf(context).grants, this.#grantName(bytes), atNs, said.grant);
+        writer.counter(this.#card, 'credit of the transmit FIFO, bytes', atNs, said.credit);
       }),
       nic.innerGrants$.subscribe(({ context, bytes, reason, atNs }) => {
         this.#grantedInside = true;
@@ -167,16 +183,26 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
   /** A core has worked for a domain; what the gates have done is looked at whenever one has. */
   #onCpu(core: number, account: number, startNs: number, endNs: number): void {
     if (startNs > this.#endNs) return;
-    const { hypervisor, pages, protection } = this.#machine.host;
+    const { pages, protection } = this.#machine.host;
     const track = this.#cores[core];
-    const name =
-      hypervisor.domains.find((domain) => domain.account === account)?.name ?? `account ${account}`;
-    if (track !== undefined) this.writer.complete(track, name, startNs, endNs - startNs);
+    if (track !== undefined)
+      this.writer.complete(track, this.#accountName(account), startNs, endNs - startNs);
     this.#count('pinned pages', pages.pinnedPages);
-    const { translations, iotlbHits, walks } = protection.counters().details;
+    const { translations } = protection;
     if (translations === undefined) return;
-    this.#count('IOTLB misses so far', translations - present(iotlbHits));
-    this.#count('page walks so far', present(walks));
+    this.#count('IOTLB misses so far', translations.requests - translations.hits);
+    this.#count('page walks so far', translations.walks);
+  }
+
+  #accountName(account: number): string {
+    const known = this.#accountNames[account];
+    if (known !== undefined) return known;
+    const { domains } = this.#machine.host.hypervisor;
+    const name = domains.find((domain) => domain.account === account)?.name;
+    if (name === undefined) return `account ${account}`;
+    while (this.#accountNames.length <= account) this.#accountNames.push(undefined);
+    this.#accountNames[account] = name;
+    return name;
   }
 
   /** A walker does one walk after the other: those of one walker never overlap. */
@@ -223,11 +249,12 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
   #count(name: string, value: number): void {
     if (this.#counted.get(name) === value) return;
     this.#counted.set(name, value);
-    this.writer.counter(this.#memory, name, this.#machine.kernel.nowNs, { value });
+    this.#said.count.value = value;
+    this.writer.counter(this.#memory, name, this.#machine.kernel.nowNs, this.#said.count);
   }
 
   #tracksOf(context: ContextId): ContextTracks {
-    const known = this.#tracks.get(context);
+    const known = this.#tracks[context];
     if (known !== undefined) return known;
     const name = this.#machine.host.hypervisor.domainOf(context)?.name ?? 'no guest';
     const process = this.writer.addProcess(`context ${context}: ${name}`);
@@ -238,33 +265,42 @@ export class TraceRecorder extends RunRecorder<TimelineWriter> {
       doorbells: this.writer.addTrack(process, 'doorbells'),
       troubles: this.writer.addTrack(process, 'drops and faults'),
     };
-    this.#tracks.set(context, tracks);
+    while (this.#tracks.length <= context) this.#tracks.push(undefined);
+    this.#tracks[context] = tracks;
     return tracks;
   }
 
   /** A descriptor is always in one state: the span of the one that it leaves ends where the next begins. */
   #onDescriptors({ context, direction, index, count, state, atNs }: DescriptorEvent): void {
     const track = this.#tracksOf(context)[direction];
+    const said = this.#said.descriptor;
     if (state === 'granted' && direction === 'transmit') {
-      const ids = this.#flows.granted(context, index, count, this.#grantedInside);
-      this.writer.instant(track, 'granted', atNs, { descriptor: index }, { ids });
+      const flows = this.#flows.granted(context, index, count, this.#grantedInside);
+      said.descriptor = index;
+      this.writer.instant(track, 'granted', atNs, said, flows);
     }
+    const isLast = LAST_STATES.has(state);
     for (let step = 0; step < count; step += 1) {
       const descriptor = (index + step) >>> 0;
-      if (LAST_STATES.has(state)) {
-        this.writer.leaveState(track, descriptor, atNs);
-        const ids = direction === 'transmit' ? this.#flows.of(context, descriptor, 1) : [];
-        this.writer.instant(track, state, atNs, { descriptor }, { ids, end: true });
-      } else this.writer.enterState(track, descriptor, state, atNs, { descriptor });
+      said.descriptor = descriptor;
+      if (!isLast) {
+        this.writer.enterState(track, descriptor, state, atNs, said);
+        continue;
+      }
+      this.writer.leaveState(track, descriptor, atNs);
+      const flows = direction === 'transmit' ? this.#flows.ended(context, descriptor) : undefined;
+      this.writer.instant(track, state, atNs, said, flows);
     }
   }
 
   #onFrame({ direction, context, length, startNs, endNs, switched }: LentFrame): void {
-    const about = { context, bytes: length };
+    const about = this.#said.frame;
+    about.context = context;
+    about.bytes = length;
     const name = this.#machine.host.hypervisor.domainOf(context)?.name ?? `context ${context}`;
     if (direction === 'transmit') {
-      const ids = this.#flows.left(context, switched);
-      if (!switched) this.writer.complete(this.#wireOut, name, startNs, endNs - startNs, about, { ids });
+      const flows = this.#flows.left(context, switched);
+      if (!switched) this.writer.complete(this.#wireOut, name, startNs, endNs - startNs, about, flows);
       return;
     }
     // The card hears of a frame when its last bit is in; copies of a broadcast have passed the wire once.

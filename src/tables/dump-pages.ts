@@ -30,6 +30,10 @@ export class DumpPages implements TableMemory {
     return page.getUint32(address % 4096, true);
   }
 
+  fill(): never {
+    return this.writeU32();
+  }
+
   writeU32(): never {
     throw new InvariantViolation('a dump cannot be written to');
   }

@@ -14,7 +14,7 @@ const outbound = () =>
 /** Long after the last frame every timer, write-back and interrupt has run its course. */
 const QUIET_NS = 1_000_000;
 /** Between two distances that are tried; a prime number, so that they fall anywhere between the card's times. */
-const STEP_NS = either(29, 97);
+const STEP_NS = either(29, 199);
 
 describe.each(PROTECTIONS)('nothing is slept through over %s', (_name, makeProtection) => {
   test('interrupts are masked from the interrupt to the end of the poll', () => {

@@ -11,7 +11,7 @@ function made(slots: number, bufferBytes: BufferBytes, memoryPages = 1024) {
   const { host } = new DriverLab();
   const domain = host.createGuest('guest', 0);
   domain.reserve(memoryPages);
-  return { host, domain, buffers: new RingBuffers(domain, slots, bufferBytes) };
+  return { host, domain, buffers: new RingBuffers(host, domain, slots, bufferBytes) };
 }
 
 /** First page, pages and bytes of each buffer. */

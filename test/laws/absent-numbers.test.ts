@@ -7,6 +7,9 @@ const FOLDERS = ['scheduler', 'nic', 'host', 'guests', 'src'];
 /** A default of 0 may hide an index that went wrong, so there are few: a column is read with `present`. */
 const MOST_DEFAULTS = 120;
 
+/** Without a 0 behind `??`, or behind `=` in a list of names, there is nothing to look for, and reading the syntax takes long. */
+const MAY_HAVE_ONE = /\?\?\s*0\b|[[{,]\s*(?:\w+\s*:\s*)?\w+\s*=\s*0\b/u;
+
 interface Default {
   readonly where: string;
   /** Whether what may be absent is a cell of a list, a column or a record, by its index or key. */
@@ -19,6 +22,7 @@ interface Default {
  * for all cells of a file, where it begins with `0 in this file:`.
  */
 function defaultsIn(path: string, text: string): Default[] {
+  if (!MAY_HAVE_ONE.test(text)) return [];
   const lines = text.split('\n');
   const kind = path.endsWith('x') ? ts.ScriptKind.TSX : ts.ScriptKind.TS;
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true, kind);

@@ -89,7 +89,7 @@ describe('slots', () => {
 
   it('a buffer is found by its place in the ring, not by an index that runs freely', () => {
     const { host } = new DriverLab();
-    const buffers = new RingBuffers(host.createGuest('guest', 0), 2, 2048);
+    const buffers = new RingBuffers(host, host.createGuest('guest', 0), 2, 2048);
     expect(buffers.at(ringSlot(3, 2))).toBe(buffers.at(FIRST_SLOT) + 2048);
     // @ts-expect-error an index has to be reduced to the ring first
     expect(() => buffers.at(3)).toThrow();

@@ -12,8 +12,8 @@ it.each([
 ] as const)(
   'whatever a client sends and writes, its victim works, keeps its bytes where the approach does so, and is not charged (%s)',
   (protection, stops) => {
-    const { messages, leaks, damage } = fuzz({ protection, stops, cases: 12, steps: 80 });
-    expect(messages).toBeGreaterThan(500);
+    const { messages, leaks, damage } = fuzz({ protection, stops, cases: 8, steps: 80 });
+    expect(messages).toBeGreaterThan(300);
     // Without protection the same client reads and writes the victim's memory: the test would notice.
     expect([leaks > 0, damage > 0]).toEqual([!stops, !stops]);
   },

@@ -202,7 +202,8 @@ it('withdrawn ranges are what a set of bytes is', () => {
         if (add) ranges.add(start, start + length);
         else ranges.remove(start, start + length);
         expect(ranges.empty).toBe(bytes.size === 0);
-        for (let at = 0; at < 60; at += 1) expect(ranges.overlaps(at, at + 1)).toBe(bytes.has(at));
+        const all = Array.from({ length: 60 }, (_, at) => at);
+        expect(all.filter((at) => ranges.overlaps(at, at + 1))).toEqual(all.filter((at) => bytes.has(at)));
       }
     }),
   );

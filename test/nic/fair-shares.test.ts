@@ -5,9 +5,12 @@ import { FullRings, jain, type Sender } from './support/full-rings.js';
 
 const OVERHEAD = 24;
 
-/** Time in which a wire carries `due` of the largest frames for each unit of weight. */
+/** Quantum of the round robins: a window shorter than many of them shows where in a round it began. */
+const QUANTUM_BYTES = 1514;
+
+/** Time in which a wire carries `due` of the largest frames, or of quanta, for each unit of weight. */
 function windowNs(senders: readonly Sender[], rateBps: number, due: number): number {
-  const largest = Math.max(...senders.map(({ frameBytes }) => frameBytes)) + OVERHEAD;
+  const largest = Math.max(QUANTUM_BYTES, ...senders.map(({ frameBytes }) => frameBytes)) + OVERHEAD;
   const units = senders.reduce((sum, { weight }) => sum + weight, 0);
   return Math.ceil((largest * units * due * 8e9) / rateBps);
 }
@@ -46,15 +49,33 @@ describe('wire bytes of contexts that are backlogged from their doorbells', () =
     fc.assert(
       fc.property(
         fc.array(sender, { minLength: 2, maxLength: 8 }),
-        fc.constantFrom(1e9, 10e9, 25e9, 100e9, 400e9),
-        (senders, rateBps) => {
+        fc.constantFrom(10e6, 1e9, 10e9, 25e9, 100e9, 400e9, 800e9),
+        fc.constantFrom('drr', 'drr', 'srr', 'sfq', 'wf2q+'),
+        (senders, rateBps, discipline) => {
           // At 100 Gb/s and more generation 3 x8 carries less than the wire: the window is as long in frames.
-          const due = rateBps > 50e9 ? 400 : 100;
-          expect(shareOut(senders, rateBps, due).index).toBeGreaterThan(0.999);
+          const due = (rateBps > 50e9 ? 400 : 100) * Math.max(1, rateBps / 400e9);
+          // The FIFO has space for 273 frames of 60 bytes, and a context whose slots are all there has posted nothing.
+          const slots = 512;
+          const { index } = shareOut(senders, rateBps, due, { discipline, slots });
+          expect(index, `${discipline} at ${rateBps}`).toBeGreaterThan(0.999);
         },
       ),
       { numRuns: runs(12) },
     );
+  });
+
+  // Between two jumbo frames a weight of 10 is due 1,076 of 60 bytes. 273 fill the FIFO.
+  it.each(['drr', 'srr'])('need a ring that holds more frames than the FIFO: %s', (discipline) => {
+    const senders = [
+      { frameBytes: 60, weight: 10 },
+      { frameBytes: 9018, weight: 1 },
+    ];
+    for (const rateBps of [10e6, 1e9]) {
+      expect(shareOut(senders, rateBps, 50, { discipline, slots: 512 }).index).toBeGreaterThan(0.999);
+      const short = shareOut(senders, rateBps, 50, { discipline, slots: 256 });
+      expect(short.index).toBeLessThan(0.8);
+      expect(short.wireBps).toBeGreaterThan(0.99 * rateBps);
+    }
   });
 
   it('are equal for 64 contexts of all sizes', () => {

@@ -67,6 +67,48 @@ describe('the order of events', () => {
     ]);
   });
 
+  it('passes them on whatever they are, near and far, and after the tables have grown', () => {
+    const kernel = new EventKernel(16);
+    const seen: number[][] = [];
+    const handler = kernel.register('component', (a, b) => void seen.push([a, b, kernel.nowNs]));
+    const expected: number[][] = [];
+    for (const [turn, [a, b]] of [
+      [2 ** 31, 0],
+      [0, 2 ** 31],
+      [-(2 ** 31) - 1, -1],
+      [-(2 ** 31), 2 ** 31 - 1],
+      [0.25, Number.NaN],
+      [7, -0.5],
+    ].entries()) {
+      for (const atNs of [5, 3_000, 1e12]) {
+        kernel.scheduleAt(atNs, handler, a, b);
+        expected.push([a ?? 0, b ?? 0, atNs]);
+      }
+      if (turn === 4) for (let filler = 0; filler < 40; filler += 1) kernel.scheduleAt(1e13, handler, filler);
+    }
+    kernel.run(1e12);
+    expect(seen).toEqual(expected.sort(([, , x = 0], [, , y = 0]) => x - y));
+    kernel.checkInvariants();
+  });
+
+  it('keeps its order at equal times when some come from beyond the window, some were cancelled, and time passes in between', () => {
+    const kernel = new EventKernel(16);
+    const ran: number[] = [];
+    const note = kernel.register('note', (id) => void ran.push(id));
+    const handles = Array.from({ length: 12 }, (_, id) => kernel.scheduleAt(10_000, note, id));
+    for (const id of [0, 3, 11]) expect(kernel.cancel(handles[id] ?? -1)).toBe(true);
+    expect(kernel.nextTimeNs()).toBe(10_000);
+    for (const atNs of [1_023, 1_024, 7_000, 9_487, 9_488, 9_999]) {
+      kernel.run(atNs);
+      kernel.scheduleAt(10_000, note, atNs);
+      kernel.checkInvariants();
+    }
+    kernel.cancel(handles[5] ?? -1);
+    expect(kernel.nextTimeNs()).toBe(10_000);
+    kernel.run(10_000);
+    expect(ran).toEqual([1, 2, 4, 6, 7, 8, 9, 10, 1_023, 1_024, 7_000, 9_487, 9_488, 9_999]);
+  });
+
   it('survives growth in the middle of an instant', () => {
     const kernel = new EventKernel(16);
     const ran: number[] = [];
@@ -243,5 +285,80 @@ describe('cancelling', () => {
     expect(ran).toEqual([]);
     expect([kernel.pending, kernel.executed, kernel.nowNs]).toEqual([0, 1, 3]);
     kernel.checkInvariants();
+  });
+});
+
+describe('a run', () => {
+  it('ends once: its endings are called in their order, and what is pending stays pending', () => {
+    const kernel = new EventKernel();
+    const ended: string[] = [];
+    kernel.onEnd(() => void ended.push('first'));
+    kernel.onEnd(() => void ended.push('second'));
+    kernel.schedule(
+      5,
+      kernel.register('component', () => {}),
+    );
+    kernel.end();
+    kernel.end();
+    expect([ended, kernel.pending]).toEqual([['first', 'second'], 1]);
+  });
+
+  it('that is ended throws what one of its endings reports, after all of them', () => {
+    const kernel = new EventKernel();
+    const ended: string[] = [];
+    kernel.onEnd(() => kernel.fail(new Error('an observer')));
+    kernel.onEnd(() => void ended.push('second'));
+    expect(() => kernel.end()).toThrow('an observer');
+    expect(ended).toEqual(['second']);
+    kernel.run(1);
+  });
+
+  it('in parts of so many events is the run in one', () => {
+    const kernel = new EventKernel();
+    const ran: number[] = [];
+    const handler = kernel.register('component', (id) => void ran.push(id));
+    for (const [id, atNs] of [1, 1, 5_000, 9_000_000].entries()) kernel.scheduleAt(atNs, handler, id);
+    expect([kernel.drain(0), kernel.drain(1), kernel.drain(2), kernel.drain(2)]).toEqual([0, 1, 2, 1]);
+    expect([ran, kernel.step(), kernel.executed, kernel.nowNs, kernel.nextTimeNs()]).toEqual([
+      [0, 1, 2, 3],
+      false,
+      4,
+      9_000_000,
+      undefined,
+    ]);
+  });
+
+  it('up to a time runs what is due then, and nothing later, near or far', () => {
+    for (const atNs of [1, 2_047, 2_048, 70_000, 2 ** 33]) {
+      const kernel = new EventKernel();
+      let ran = 0;
+      kernel.scheduleAt(
+        atNs,
+        kernel.register('component', () => {
+          ran += 1;
+        }),
+      );
+      kernel.run(atNs - 1);
+      expect([atNs, ran, kernel.nowNs]).toEqual([atNs, 0, atNs - 1]);
+      kernel.run(atNs);
+      expect([atNs, ran, kernel.nowNs]).toEqual([atNs, 1, atNs]);
+      kernel.checkInvariants();
+    }
+  });
+
+  it('names the component of a handler, or its number', () => {
+    const kernel = new EventKernel();
+    const handler = kernel.register('nic.mac', () => {});
+    expect([kernel.componentOf(handler), kernel.componentOf(99)]).toEqual(['nic.mac', 'handler 99']);
+  });
+
+  it.each([1, 15, 16, 17])('begins with tables for %i events, and takes more', (capacity) => {
+    const kernel = new EventKernel(capacity);
+    const ran: number[] = [];
+    const handler = kernel.register('component', (id) => void ran.push(id));
+    for (let id = 0; id < 70; id += 1) kernel.schedule((id % 2) * 1e6, handler, id);
+    kernel.checkInvariants();
+    kernel.drain();
+    expect(ran).toHaveLength(70);
   });
 });

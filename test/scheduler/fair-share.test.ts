@@ -7,10 +7,11 @@ import {
   lastValueFrom,
   map,
   NEVER,
-  type Observable,
+  Observable,
   of,
   Subject,
   take,
+  throwError,
   toArray,
 } from 'rxjs';
 import { describe, expect, it } from 'vitest';
@@ -163,6 +164,111 @@ describe('fairShare', () => {
       .subscribe({ error: (error: Error) => seen.push(error.message) });
     kernel.run(1);
     expect(seen).toEqual([Object.keys(throws)[0]]);
+  });
+
+  it('contexts join by changes where there are any, leave, are withdrawn, and are told to the discipline as they arrive', () => {
+    const changes$ = new Subject<ContextChange>();
+    const { kernel, doorbells$, linkReady$, heads, seen } = lab({ discipline: 'wfq', changes$ });
+    heads.post(0, 100, 100, 100);
+    heads.post(1, 100);
+    linkReady$.next(1_000);
+    // Nobody has joined.
+    doorbells$.next(0);
+    kernel.run(1);
+    expect(seen).toEqual([]);
+    for (const context of [0, 1]) changes$.next({ kind: 'join', context, share: { weight: 1 } });
+    changes$.next({ kind: 'arrived', context: 1, bytes: 100 });
+    doorbells$.next(0);
+    doorbells$.next(1);
+    changes$.next({ kind: 'withdraw', context: 0 });
+    kernel.run(2);
+    expect(seen).toEqual(['1@1']);
+    doorbells$.next(0);
+    changes$.next({ kind: 'leave', context: 0 });
+    kernel.run(3);
+    doorbells$.next(0);
+    kernel.run(4);
+    expect(seen).toEqual(['1@1']);
+    for (const input$ of [doorbells$, linkReady$]) input$.complete();
+    expect(seen.at(-1)).toBe('complete');
+  });
+
+  it('an error of changes$, and a change that cannot be, are its error', () => {
+    for (const fails of [
+      (changes$: Subject<ContextChange>) => changes$.error(new Error('upstream died')),
+      (changes$: Subject<ContextChange>) => changes$.next({ kind: 'leave', context: -1 }),
+    ]) {
+      const changes$ = new Subject<ContextChange>();
+      const { seen, doorbells$, linkReady$ } = lab({ changes$ });
+      fails(changes$);
+      expect(seen).toEqual([expect.stringMatching(/^error: (upstream died|context is -1)/)]);
+      expect([changes$, doorbells$, linkReady$].some(({ observed }) => observed)).toBe(false);
+    }
+  });
+
+  it.each(['changes$', 'linkReady$'] as const)(
+    'where %s fails as it is subscribed to, no other input is',
+    (which) => {
+      const heads = new Queues();
+      const dead$ = throwError(() => new Error('dead'));
+      let subscribed = 0;
+      const live$ = new Observable<never>(() => {
+        subscribed += 1;
+      });
+      const seen: unknown[] = [];
+      live$
+        .pipe(
+          fairShare({
+            kernel: new EventKernel(),
+            discipline: makeDiscipline('drr'),
+            heads,
+            linkReady$: which === 'linkReady$' ? dead$ : live$,
+            ...(which === 'changes$' && { changes$: dead$ }),
+          }),
+        )
+        .subscribe({ error: (error) => seen.push(error) });
+      expect([seen, subscribed]).toEqual([[new Error('dead')], 0]);
+    },
+  );
+
+  it('shares by weight, 1 each unless told otherwise, and names itself in errors', () => {
+    const served = (shareOf?: (context: number) => { weight: number }) => {
+      const kernel = new EventKernel();
+      const heads = new Queues();
+      for (const context of [0, 1]) heads.post(context, ...Array.from({ length: 40 }, () => 1_514));
+      const contexts: number[] = [];
+      of(0, 1)
+        .pipe(
+          fairShare({
+            kernel,
+            discipline: makeDiscipline('drr'),
+            heads,
+            linkReady$: of(16 * 1_514),
+            name: 'lab.share',
+            ...(shareOf && { shareOf }),
+          }),
+        )
+        .subscribe(({ context, reason, creditBytes }) => {
+          contexts.push(context);
+          expect([reason, creditBytes]).toEqual(['drr', (16 - contexts.length) * 1_514]);
+        });
+      kernel.drain();
+      return contexts.filter((context) => context === 1).length;
+    };
+    expect([served(), served((context) => ({ weight: 1 + 2 * context }))]).toEqual([8, 12]);
+    const seen: string[] = [];
+    of(0)
+      .pipe(
+        fairShare({
+          kernel: new EventKernel(),
+          discipline: makeDiscipline('drr'),
+          heads: new Queues(),
+          linkReady$: of(5, 6),
+          name: 'lab.share',
+        }),
+      )
+      .subscribe({ error: (error: Error) => seen.push(error.message) });
+    expect(seen[0]).toMatch(/^lab\.share: the link returned 6 bytes/);
   });
 
   it('a context that no table can hold is its error', () => {

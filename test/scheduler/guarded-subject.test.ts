@@ -1,4 +1,15 @@
-import { bufferCount, count, delayWhen, map, type Observable, of, tap } from 'rxjs';
+import {
+  bufferCount,
+  count,
+  delayWhen,
+  map,
+  type Observable,
+  type Observer,
+  of,
+  Subject,
+  takeLast,
+  tap,
+} from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { ObserverError, ReentryError } from '../../scheduler/errors.js';
 import { EventKernel } from '../../scheduler/event-kernel.js';
@@ -163,6 +174,62 @@ describe('a guarded subject', () => {
     expect((failed as ObserverError).message).toMatch(/^nic\.completions\$: an observer threw at/);
   });
 
+  it('is subscribed to as any Observable: with functions, of which any may be absent, or with an object', () => {
+    const { kernel, subject } = fixture();
+    const seen: string[] = [];
+    const next = (value: number) => void seen.push(`next ${value}`);
+    const complete = () => void seen.push('complete');
+    subject.stream$.subscribe(next, null, complete);
+    subject.stream$.subscribe(null, null, complete);
+    subject.stream$.subscribe(next);
+    subject.stream$.subscribe({ complete });
+    subject.stream$.subscribe();
+    subject.stream$.pipe(tap(fails)).subscribe(null, (error: unknown) => void seen.push(String(error)));
+    at50(kernel, () => subject.next(1));
+    kernel.run(100);
+    kernel.end();
+    expect(seen).toEqual(['next 1', 'next 1', 'Error: it failed', 'complete', 'complete', 'complete']);
+  });
+
+  it.each<[string, Partial<Observer<number>>]>([
+    ['throws in its handler of an error', { error: fails }],
+    ['has no handler of an error', {}],
+    ['handles it', { error: () => {} }],
+  ])('an observer that %s is unsubscribed by an error, and sees nothing more', (_how, observer) => {
+    const { kernel, subject } = fixture();
+    const seen: number[] = [];
+    const failsFrom2$ = subject.stream$.pipe(tap((value) => (value === 2 ? fails() : undefined)));
+    const subscription = failsFrom2$.subscribe({ next: (value) => seen.push(value), ...observer });
+    for (const value of [1, 2, 3]) subject.next(value);
+    expect([seen, subscription.closed, subject.observed]).toEqual([[1], true, false]);
+    if (observer.error !== undefined && observer.error !== fails) kernel.run(1);
+    else expect(() => kernel.run(1)).toThrow(ObserverError);
+  });
+
+  it('an observer that throws as its stream completes is unsubscribed, and so is one that does not', () => {
+    const { kernel, subject } = fixture();
+    const subscriptions = [
+      subject.stream$.subscribe({ complete: fails }),
+      subject.stream$.subscribe({ complete: () => {} }),
+      subject.stream$.subscribe({ next: () => {} }),
+    ];
+    subject.complete();
+    expect(subscriptions.map(({ closed }) => closed)).toEqual([true, true, true]);
+    expect(() => kernel.run(1)).toThrow(ObserverError);
+  });
+
+  it('an observer that unsubscribes in its handler is told nothing more, though its operator goes on', () => {
+    const { subject } = fixture();
+    const seen: number[] = [];
+    const subscription = subject.stream$.pipe(takeLast(2)).subscribe((value) => {
+      seen.push(value);
+      subscription.unsubscribe();
+    });
+    for (const value of [1, 2, 3]) subject.next(value);
+    subject.complete();
+    expect(seen).toEqual([2]);
+  });
+
   it('an error that an observer handles does not fail the run', () => {
     const { kernel, subject } = fixture();
     const seen: unknown[] = [];
@@ -250,5 +317,24 @@ describe('listen', () => {
     subject.next(1);
     expect(seen).toEqual([]);
     expect(subject.observed).toBe(false);
+  });
+
+  it('hears nothing after its subscription has ended, whatever its source goes on to say', () => {
+    const kernel = new EventKernel();
+    const source$ = new Subject<number>();
+    const seen: number[] = [];
+    const heard = listen(source$.pipe(takeLast(2)), kernel, (value) => {
+      seen.push(value);
+      heard.unsubscribe();
+    });
+    for (const value of [1, 2, 3]) source$.next(value);
+    source$.complete();
+    expect(seen).toEqual([2]);
+    const fails$ = new Subject<number>();
+    const failed = listen(fails$, kernel, () => {});
+    fails$.error(new Error('first'));
+    expect(failed.closed).toBe(true);
+    expect(() => kernel.run(1)).toThrow('first');
+    kernel.run(1);
   });
 });

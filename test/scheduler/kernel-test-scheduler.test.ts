@@ -33,6 +33,9 @@ describe('KernelTestScheduler', () => {
     ['a 1.5us b', 1_501],
     ['a 2ms b', 2_000_001],
     ['a 3s b', 3_000_000_001],
+    ['a 0.5m b', 30_000_000_001],
+    ['a 1us 2ns b', 1_003],
+    ['a 0.1us b', 101],
   ])('the times of "%s" are exact', (diagram, atNs) => {
     const { kernel, scheduler } = marbles();
     const seen: number[] = [];
@@ -40,6 +43,54 @@ describe('KernelTestScheduler', () => {
       hot(diagram).subscribe(() => seen.push(kernel.nowNs));
     });
     expect(seen).toEqual([0, atNs]);
+  });
+
+  it.each([
+    ['5ns', 5],
+    ['1.5us|', 1_500],
+    [' 2ms | ', 2_000_000],
+    ['1.5s', 1_500_000_000],
+    ['2m', 120_000_000_000],
+    ['---|', 3],
+    ['- 9ns -|', 11],
+  ])('createTime("%s") is %i ns', (marble, ns) => {
+    const { scheduler } = marbles();
+    scheduler.run(({ time }) => expect(time(marble)).toBe(ns));
+  });
+
+  it('what a hot stream has before its ^ is not emitted, and subscriptions may be several and begin later', () => {
+    const { kernel, scheduler } = marbles();
+    scheduler.run(({ cold, hot, expectObservable, expectSubscriptions }) => {
+      expectObservable(hot('ab^c|')).toBe('-c|');
+      const source = cold('a|');
+      expectObservable(source, '- 5ns ^').toBe('- 5ns a|');
+      expectObservable(source).toBe('a|');
+      expectSubscriptions(source.subscriptions).toBe(['^!', '- 5ns ^!']);
+      expectObservable(cold('a 7ns |')).toEqual(cold('a 7ns |'));
+    });
+    expect(kernel.nowNs).toBe(8);
+  });
+
+  it('subscriptions that are not as expected are reported', () => {
+    for (const expected of ['^ 3ns !', ['^ 3ns !']])
+      expect(() =>
+        marbles().scheduler.run(({ cold, expectObservable, expectSubscriptions }) => {
+          const source = cold('a 2ns |');
+          expectObservable(source).toBe('a 2ns |');
+          expectSubscriptions(source.subscriptions).toBe(expected);
+        }),
+      ).toThrow();
+  });
+
+  it('its frame is that of the kernel, and a flush sets none', () => {
+    const kernel = new EventKernel();
+    kernel.run(1_000);
+    const { scheduler } = marbles(kernel);
+    kernel.run(1_007);
+    scheduler.frame = 3;
+    expect(scheduler.frame).toBe(7);
+    scheduler.flush();
+    expect([scheduler.frame, kernel.nowNs]).toEqual([7, 1_007]);
   });
 
   it('a time that is not a whole number of nanoseconds is refused', () => {

@@ -43,7 +43,10 @@ describe('a serial line', () => {
         let bytesSent = 0;
         for (const [bytes, gapNs] of sendings) {
           nowNs += gapNs;
-          expect(line.carry(bytes, nowNs)).toBe(exact.carry(bytes, nowNs));
+          const endNs = exact.carry(bytes, nowNs);
+          // Asked before it is booked, which books nothing.
+          expect(nowNs + line.endsIn({ nowNs }, bytes, 0)).toBe(endNs);
+          expect(line.carry(bytes, nowNs)).toBe(endNs);
           expect(line.freeAtNs).toBe(exact.freeAtNs);
           bytesSent += bytes;
         }

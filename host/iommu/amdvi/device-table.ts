@@ -1,4 +1,10 @@
-import { type HostPhysicalAddress, type RequesterId, requesterId } from '../../../nic/addresses.js';
+import {
+  addressAfter,
+  type HostPhysicalAddress,
+  type RequesterId,
+  requesterId,
+} from '../../../nic/addresses.js';
+import { absent } from '../../../scheduler/present.js';
 import type { TableMemory } from '../table-walker.js';
 import {
   DENY_ALL,
@@ -29,8 +35,13 @@ export class DeviceTable {
     this.#memory = memory;
     this.address = address;
     this.bytes = bytes;
-    for (let deviceId = 0; deviceId < bytes / DTE_BYTES; deviceId += 1)
-      this.set(requesterId(deviceId), DENY_ALL);
+    this.set(requesterId(0), DENY_ALL);
+    const words = new Uint32Array(DTE_BYTES / 4).map((_, word) =>
+      memory.readU32(addressAfter(address, 4 * word)),
+    );
+    // The table has 65,536 entries as a rule, all of them alike.
+    for (let at = DTE_BYTES; at < bytes; at += 4)
+      memory.writeU32(addressAfter(address, at), words[(at >>> 2) % words.length] ?? absent());
   }
 
   set(deviceId: RequesterId, entry: DeviceTableEntry): void {

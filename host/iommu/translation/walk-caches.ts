@@ -2,7 +2,7 @@ import { hostPhysicalAddress, type IoPageNumber } from '../../../nic/addresses.j
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { absent } from '../../../scheduler/present.js';
 import { READ, spanBits, WRITE } from '../entry-format.js';
-import { indexOfPage } from '../page-arithmetic.js';
+import { indexOfPage, pageOffset } from '../page-arithmetic.js';
 import { MAX_WALK_LEVELS, type WalkResult } from '../table-walker.js';
 import type { EndedWalk } from './outstanding-walks.js';
 import type { Replacement } from './parameters.js';
@@ -45,7 +45,8 @@ export class WalkCaches {
 
   /**
    * Moves the start of a walk down to the lowest table that a pointer here leads to. A pointer without the right that
-   * the request needs does not count: the tables may grant it by now.
+   * the request needs does not count: the tables may grant it by now. Nor does one that skips levels, where the bits
+   * of the skipped levels are not 0: it is for the walk to find that out.
    */
   shorten(domain: number, page: IoPageNumber, write: boolean, walk: WalkResult): void {
     const needed = write ? WRITE : READ;
@@ -54,13 +55,12 @@ export class WalkCaches {
       const pointers = this.#levels[level] ?? absent();
       const slot = pointers.tags.find(domain, bits, indexOfPage(page, bits));
       if (slot < 0 || ((pointers.rights[slot] ?? absent()) & needed) === 0) continue;
+      const tableLevel = pointers.tableLevel[slot] ?? absent();
+      if (tableLevel < level - 1 && indexOfPage(pageOffset(page, bits - 12), spanBits(tableLevel + 1)) > 0)
+        continue;
       this.hits[level] = (this.hits[level] ?? absent()) + 1;
       const rights = walk.rights & (pointers.rights[slot] ?? absent());
-      walk.startAt(
-        hostPhysicalAddress(pointers.table[slot] ?? absent()),
-        pointers.tableLevel[slot] ?? absent(),
-        rights,
-      );
+      walk.startAt(hostPhysicalAddress(pointers.table[slot] ?? absent()), tableLevel, rights);
       return;
     }
   }

@@ -1,7 +1,7 @@
 import {
-  addressAfter,
   type HostPhysicalAddress,
   hostPhysicalAddress,
+  PAGE_BYTES,
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
@@ -79,9 +79,7 @@ export class ContextTables {
 
   #newTable(): HostPhysicalAddress {
     const table = this.#pages.allocate();
-    for (let offset = 0; table >= 0 && offset < 4096; offset += 4) {
-      this.#memory.writeU32(addressAfter(table, offset), 0);
-    }
+    if (table >= 0) this.#memory.fill(table, PAGE_BYTES, 0);
     return table;
   }
 }

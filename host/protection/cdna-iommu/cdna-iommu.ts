@@ -1,6 +1,8 @@
 import type { PageNumber } from '../../../nic/addresses.js';
 import type { HostParts } from '../../host-parts.js';
+import { PerMachine } from '../../per-machine.js';
 import { type CdnaOptions, releaseTimeoutOf } from '../cdna/cdna.js';
+import { ReleaseTimer } from '../cdna/release-timer.js';
 import { ValidatedGate } from '../cdna/validated-gate.js';
 import type { GuestSpace } from '../iommu/guest-space.js';
 import { Iommu, type IommuOptions } from '../iommu/iommu.js';
@@ -22,12 +24,13 @@ export class CdnaIommu implements DirectPlan<IommuProtection> {
   constructor(options: CdnaOptions & Omit<IommuOptions, 'strategy'> = {}) {
     const timeoutNs = releaseTimeoutOf(options);
     const { releaseTimeoutNs: _ours, ...theirs } = options;
+    const timers = new PerMachine((parts) => new ReleaseTimer(parts, timeoutNs));
     this.#iommu = new Iommu({
       ...theirs,
       strategy: {
         name: this.name,
         hypervisorRings: true,
-        make: (space) => new ValidatedMapping(space, timeoutNs),
+        make: (space) => new ValidatedMapping(space, timers.of(space.parts)),
       },
     });
   }
@@ -44,11 +47,11 @@ class ValidatedMapping implements MappingStrategy {
   readonly #references: MappedReferences;
   readonly #space: GuestSpace;
 
-  constructor(space: GuestSpace, timeoutNs: number) {
+  constructor(space: GuestSpace, timer: ReleaseTimer) {
     this.#space = space;
     this.#references = new MappedReferences(space);
-    this.transmit = new ValidatedGate(space.parts, timeoutNs, this.#references);
-    this.receive = new ValidatedGate(space.parts, timeoutNs, this.#references);
+    this.transmit = new ValidatedGate(space.parts, timer, this.#references);
+    this.receive = new ValidatedGate(space.parts, timer, this.#references);
   }
 
   opened(): void {}

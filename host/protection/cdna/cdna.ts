@@ -9,6 +9,8 @@ import { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import type { DirectPlan, ProtectionCounters } from '../protection.js';
 import { ReferenceApproach } from '../reference-approach.js';
+import { PinnedPages } from './page-references.js';
+import { ReleaseTimer } from './release-timer.js';
 import { ValidatedGate } from './validated-gate.js';
 
 export interface CdnaOptions {
@@ -42,7 +44,8 @@ export class Cdna implements DirectPlan<CdnaProtection> {
 
 interface OpenPort {
   readonly port: ContextPort;
-  readonly gates: readonly ValidatedGate[];
+  readonly transmitGate: ValidatedGate;
+  readonly receiveGate: ValidatedGate;
 }
 
 /**
@@ -54,7 +57,8 @@ export class CdnaProtection extends ReferenceApproach {
   readonly name = 'cdna';
   readonly handOver = 'hypervisor-writes';
   readonly gate = new OpenGate();
-  readonly #timeoutNs: number;
+  readonly #timer: ReleaseTimer;
+  readonly #references: PinnedPages;
   readonly #open = new Map<ContextId, OpenPort>();
   #closedAccepted = 0;
   #closedRefused = 0;
@@ -62,15 +66,16 @@ export class CdnaProtection extends ReferenceApproach {
 
   constructor(parts: HostParts, timeoutNs: number) {
     super(parts);
-    this.#timeoutNs = timeoutNs;
+    this.#timer = new ReleaseTimer(parts, timeoutNs);
+    this.#references = new PinnedPages(parts);
     parts.hypervisor.attachVectorRing(untranslated);
     parts.hypervisor.onRevoked((context) => this.#forget(context));
   }
 
   openPort(domain: Domain, options: PortOptions): GuestPort {
     const parts = this.parts;
-    const transmitGate = new ValidatedGate(parts, this.#timeoutNs);
-    const receiveGate = new ValidatedGate(parts, this.#timeoutNs);
+    const transmitGate = new ValidatedGate(parts, this.#timer, this.#references);
+    const receiveGate = new ValidatedGate(parts, this.#timer, this.#references);
     const port = new ContextPort({
       parts,
       domain,
@@ -80,7 +85,7 @@ export class CdnaProtection extends ReferenceApproach {
       hypervisorRings: true,
       busAddressOf: untranslated,
     });
-    this.#open.set(port.context, { port, gates: [transmitGate, receiveGate] });
+    this.#open.set(port.context, { port, transmitGate, receiveGate });
     return port;
   }
 
@@ -89,10 +94,10 @@ export class CdnaProtection extends ReferenceApproach {
     let refused = this.#closedRefused;
     let timeouts = this.#closedTimeouts;
     const { pinsTaken, pinsReleased } = this.parts.pages;
-    for (const { port, gates } of this.#open.values()) {
+    for (const { port, transmitGate, receiveGate } of this.#open.values()) {
       accepted += port.transmit.accepted + port.receive.accepted;
       refused += port.transmit.refused + port.receive.refused;
-      for (const gate of gates) timeouts += gate.timeouts;
+      timeouts += transmitGate.timeouts + receiveGate.timeouts;
     }
     return {
       accepted,
@@ -105,10 +110,10 @@ export class CdnaProtection extends ReferenceApproach {
 
   checkInvariants(): void {
     let held = 0;
-    for (const { port, gates } of this.#open.values()) {
+    for (const { port, transmitGate, receiveGate } of this.#open.values()) {
       port.transmit.checkInvariants();
       port.receive.checkInvariants();
-      for (const gate of gates) held += gate.checkInvariants();
+      held += transmitGate.checkInvariants() + receiveGate.checkInvariants();
     }
     const { pinsTaken, pinsReleased } = this.parts.pages;
     if (pinsTaken - pinsReleased !== held) {
@@ -122,7 +127,7 @@ export class CdnaProtection extends ReferenceApproach {
     this.#open.delete(context);
     this.#closedAccepted += entry.port.transmit.accepted + entry.port.receive.accepted;
     this.#closedRefused += entry.port.transmit.refused + entry.port.receive.refused;
-    for (const gate of entry.gates) {
+    for (const gate of [entry.transmitGate, entry.receiveGate]) {
       this.#closedTimeouts += gate.timeouts;
       gate.releaseAll();
     }

@@ -13,7 +13,8 @@ import type { HostParts } from '../../host-parts.js';
 import type { ContextQueue, SetupGate } from '../context-queue.js';
 import type { BufferBatch } from '../guest-port.js';
 import { malformedBuffer, wholeFrames } from '../posted-buffers.js';
-import { type PageReferences, PinnedPages } from './page-references.js';
+import type { PageReferences } from './page-references.js';
+import type { ReleaseTimer, TimedRelease } from './release-timer.js';
 
 /**
  * CDNA's set-up gate for one queue (Willmann et al., HPCA 2007, section 3.3): one hypercall hands over a
@@ -23,30 +24,29 @@ import { type PageReferences, PinnedPages } from './page-references.js';
  * References go down lazily: the next hypercall first looks how far the NIC has come. A guest that falls
  * idle would keep its last pages for ever, so a timeout does the same for it.
  */
-export class ValidatedGate implements SetupGate {
+export class ValidatedGate implements SetupGate, TimedRelease {
   /** The hypervisor writes the descriptors. */
   readonly writer: number;
   readonly #parts: HostParts;
-  readonly #timeoutNs: number;
+  readonly #timer: ReleaseTimer;
+  /** Its number there. */
+  readonly #number: number;
   readonly #references: PageReferences;
   // Descriptors below this index hold no references any more.
   #unpinned = 0;
   // Pages that the validation of one batch has looked at: charged together.
   #pagesLookedAt = 0;
   #timerArmed = false;
-  readonly #onTimeout: number;
-  readonly #releaseWork = () => this.#timeout();
+  #isGone = false;
   #queue: ContextQueue | undefined;
   #timeouts = 0;
 
-  constructor(parts: HostParts, timeoutNs: number, references: PageReferences = new PinnedPages(parts)) {
+  constructor(parts: HostParts, timer: ReleaseTimer, references: PageReferences) {
     this.#parts = parts;
     this.#references = references;
     this.writer = parts.hypervisor.account;
-    this.#timeoutNs = timeoutNs;
-    this.#onTimeout = parts.kernel.register('host.cdna.release', () =>
-      parts.processor.post(parts.hypervisor.account, this.#releaseWork),
-    );
+    this.#timer = timer;
+    this.#number = timer.add(this);
   }
 
   /** Releases that came from the timeout, not from a hypercall. */
@@ -93,6 +93,9 @@ export class ValidatedGate implements SetupGate {
   /** Drops all that is left: the context is gone, so nothing of it will reach memory. */
   releaseAll(): void {
     if (this.#queue !== undefined) this.#releaseUpTo(this.#queue, this.#queue.producer);
+    if (this.#isGone) return;
+    this.#isGone = true;
+    if (!this.#timerArmed) this.#timer.remove(this.#number);
   }
 
   /** Descriptors whose pages are still referenced. */
@@ -159,15 +162,16 @@ export class ValidatedGate implements SetupGate {
   #armTimer(): void {
     if (this.#timerArmed) return;
     this.#timerArmed = true;
-    this.#parts.kernel.post(this.#timeoutNs, this.#onTimeout);
+    this.#timer.arm(this.#number);
   }
 
-  #timeout(): void {
+  releaseTimedOut(): void {
     this.#timerArmed = false;
     const before = this.#unpinned;
     this.releaseFinished();
     if (this.#unpinned !== before) this.#timeouts += 1;
     // A port that was closed holds nothing: `releaseAll` came before.
     if (this.held > 0) this.#armTimer();
+    else if (this.#isGone) this.#timer.remove(this.#number);
   }
 }

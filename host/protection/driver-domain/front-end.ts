@@ -1,7 +1,13 @@
 import type { ContextId } from '../../../scheduler/branded.js';
+import type { Worker } from '../../cpu/processor.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
-import type { EventChannel } from '../../hypervisor/event-channel.js';
+import {
+  type EventChannel,
+  handleInterrupt,
+  type Interrupted,
+  type InterruptHandler,
+} from '../../hypervisor/event-channel.js';
 import type { DomainId } from '../../memory/page-ownership.js';
 import { requireSlots } from '../context-queue.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
@@ -24,7 +30,7 @@ export interface BackEndLine {
  * The paravirtual card of a guest: two shared rings, a grant table, and an event channel each way. It looks
  * like a context of the NIC to the driver above it, and there is no NIC behind it that the guest could reach.
  */
-export class FrontEnd implements GuestPort {
+export class FrontEnd implements GuestPort, Worker, Interrupted {
   readonly context: ContextId;
   readonly mac: number;
   readonly domain: Domain;
@@ -34,8 +40,7 @@ export class FrontEnd implements GuestPort {
   readonly receive: FrontQueue;
   readonly #parts: HostParts;
   readonly #channel: EventChannel;
-  readonly #eventWork = () => this.#onEvent();
-  #handler: () => void = () => {};
+  #handler: InterruptHandler | undefined;
   #masked = false;
   #open = true;
 
@@ -72,7 +77,7 @@ export class FrontEnd implements GuestPort {
       for (const frame of [...domain.ownedPages]) if (!before.has(frame)) domain.release(frame);
       throw error;
     }
-    this.#channel = parts.hypervisor.openChannel(domain, () => this.#onEvent());
+    this.#channel = parts.hypervisor.openChannel(domain, this);
     this.context = parts.hypervisor.registerFrontEnd(domain, () => line.onRevoked());
   }
 
@@ -80,7 +85,7 @@ export class FrontEnd implements GuestPort {
     return this.#open;
   }
 
-  onInterrupt(handler: () => void): void {
+  onInterrupt(handler: InterruptHandler): void {
     this.#handler = handler;
   }
 
@@ -91,8 +96,7 @@ export class FrontEnd implements GuestPort {
     transmit.askForEvent(transmit.consumerRead);
     receive.askForEvent(receive.consumerRead);
     // Responses that came after the driver last looked would raise no event any more.
-    if (transmit.hasResponses || receive.hasResponses)
-      this.#parts.processor.post(this.domain.account, this.#eventWork);
+    if (transmit.hasResponses || receive.hasResponses) this.#parts.processor.post(this.domain.account, this);
   }
 
   /** The back end has responses for which this side asked for a notification. */
@@ -114,9 +118,14 @@ export class FrontEnd implements GuestPort {
     this.receive.checkInvariants();
   }
 
-  #onEvent(): void {
+  /** Responses are there that the driver has not seen, and whose event would not come any more. */
+  work(): void {
+    this.interrupted();
+  }
+
+  interrupted(): void {
     if (!this.#open) return;
-    this.#handler();
+    if (this.#handler !== undefined) handleInterrupt(this.#handler);
     if (this.#masked) return;
     this.transmit.askForEvent(this.transmit.shared.responseProducer);
     this.receive.askForEvent(this.receive.shared.responseProducer);

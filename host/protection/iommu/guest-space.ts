@@ -6,6 +6,7 @@ import {
   type IoPageNumber,
   ioPageAddress,
   ioPageAfter,
+  ioPageNumber,
   lastPageOf,
   machineAddress,
   PAGE_BYTES,
@@ -34,9 +35,9 @@ const LARGE_PAGES = 512;
 
 /** Counts of a guest's I/O address space, in pages of 4 KB. */
 export interface SpaceCounters {
-  mapped: number;
-  unmapped: number;
-  flushes: number;
+  readonly mapped: number;
+  readonly unmapped: number;
+  readonly flushes: number;
 }
 
 /**
@@ -46,16 +47,20 @@ export interface SpaceCounters {
  */
 export class GuestSpace {
   readonly domain: Domain;
-  readonly counters: SpaceCounters = { mapped: 0, unmapped: 0, flushes: 0 };
   readonly parts: HostParts;
   readonly driver: IommuDriver;
   readonly address: AddressSpace;
   readonly #payer: number;
-  readonly #atEnd: (() => void)[] = [];
+  // Absent until there is one.
+  #atEnd: (() => void)[] | undefined;
+  #mapped = 0;
+  #unmapped = 0;
+  #flushes = 0;
   #pinned = 0;
-  #rings:
-    | { readonly first: IoPageNumber; readonly firstPage: PageNumber; readonly pages: number }
-    | undefined;
+  // The pages of the rings; none while they are not mapped.
+  #ringPages = 0;
+  #firstOfRings = ioPageNumber(0);
+  #firstRingPage = pageNumber(0);
 
   constructor(parts: HostParts, driver: IommuDriver, domain: Domain, address: AddressSpace) {
     this.parts = parts;
@@ -63,6 +68,10 @@ export class GuestSpace {
     this.domain = domain;
     this.address = address;
     this.#payer = parts.hypervisor.account;
+  }
+
+  get counters(): SpaceCounters {
+    return { mapped: this.#mapped, unmapped: this.#unmapped, flushes: this.#flushes };
   }
 
   /** References that the space holds on pages. */
@@ -177,13 +186,13 @@ export class GuestSpace {
     done: WhenReported,
     page = pageNumber(0),
   ): void {
-    this.counters.flushes += 1;
+    this.#flushes += 1;
     this.driver.invalidateRange(this.address.domainId, first, pages, leafOnly, done, page);
   }
 
   /** Likewise for everything of the domain. */
   invalidateAll(done: () => void): void {
-    this.counters.flushes += 1;
+    this.#flushes += 1;
     this.driver.invalidateDomain(this.address.domainId, done);
   }
 
@@ -210,31 +219,35 @@ export class GuestSpace {
       this.address.iovas.free(first, pages);
       throw error;
     }
-    this.#rings = { first, firstPage, pages };
+    this.#ringPages = pages;
+    this.#firstOfRings = first;
+    this.#firstRingPage = firstPage;
     this.announce();
     return deviceAddress(ioPageAddress(first));
   }
 
   /** The port is going: what it has is out of the tables, and will be out of the caches when `gone` is called. */
   unmapRings(): void {
-    const rings = this.#rings;
-    if (rings === undefined) return;
-    this.#rings = undefined;
-    for (let page = 0; page < rings.pages; page += 1) this.clear(ioPageAfter(rings.first, page), 1);
+    const pages = this.#ringPages;
+    if (pages === 0) return;
+    this.#ringPages = 0;
+    const first = this.#firstOfRings;
+    for (let page = 0; page < pages; page += 1) this.clear(ioPageAfter(first, page), 1);
     this.whenGone(() => {
-      this.unpin(rings.firstPage, rings.pages);
-      this.address.iovas.free(rings.first, rings.pages);
+      this.unpin(this.#firstRingPage, pages);
+      this.address.iovas.free(first, pages);
     });
   }
 
   /** Something to do when nothing of the space is known to the unit any more. */
   whenGone(action: () => void): void {
+    this.#atEnd ??= [];
     this.#atEnd.push(action);
   }
 
   /** The unit has reported the last invalidation of the space. */
   gone(): void {
-    for (const action of this.#atEnd.splice(0)) action();
+    for (const action of this.#atEnd?.splice(0) ?? []) action();
     if (this.#pinned !== 0)
       throw new InvariantViolation(`a space that is gone still has ${this.#pinned} references`);
   }
@@ -253,14 +266,14 @@ export class GuestSpace {
       throw new InvariantViolation(`mapping of 0x${ioPageAddress(ioPage).toString(16)}: ${outcome}`);
     for (let page = first; page < first + pages; page = pageAfter(page)) this.parts.pages.pin(page);
     this.#pinned += pages;
-    this.counters.mapped += pages;
+    this.#mapped += pages;
     this.parts.processor.chargeAccount(this.#payer, COST.mapPage);
     this.parts.processor.chargeAccount(this.#payer, COST.pinPage, pages);
   }
 
   /** @param entries table entries that were cleared */
   #countUnmapped(pages: number, entries: number): void {
-    this.counters.unmapped += pages;
+    this.#unmapped += pages;
     this.parts.processor.chargeAccount(this.#payer, COST.unmapPage, entries);
   }
 

@@ -55,7 +55,12 @@ export const FAULTS_KEPT = 1000;
  * Called when the unit has reported that it is finished, with the range that was asked for and a page number that
  * was given along. One function serves all waits of a kind, so a wait makes no closure.
  */
-export type WhenReported = (first: IoPageNumber, pages: number, page: PageNumber) => void;
+export type WhenReported = ((first: IoPageNumber, pages: number, page: PageNumber) => void) | Reported;
+
+/** What has a method for that, of which there may be thousands. */
+export interface Reported {
+  reported(first: IoPageNumber, pages: number, page: PageNumber): void;
+}
 
 /** Counts of the caches and walkers of a unit, by name. */
 export type IommuCounters = Readonly<Record<string, number>>;

@@ -18,7 +18,7 @@ import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
 import type { UnitFaultReason } from '../../hypervisor/fault-log.js';
 import { WRITE } from '../../iommu/entry-format.js';
-import type { WalkWatcher } from '../../iommu/translation/translation-cache.js';
+import type { TranslationCounters, WalkWatcher } from '../../iommu/translation/translation-cache.js';
 import { ContextPort } from '../context-port.js';
 import type { GuestPort, PortOptions } from '../guest-port.js';
 import type { HandOverKind, Protection, ProtectionCounters } from '../protection.js';
@@ -151,6 +151,10 @@ export class IommuProtection implements Protection {
   /** From now on a function is stopped at this fault. @throws ParameterError */
   limitFaults(limit: number): void {
     this.#faultLimit = new FaultLimit(limit);
+  }
+
+  get translations(): Readonly<TranslationCounters> {
+    return this.driver.timing.counters;
   }
 
   watchWalks(watcher: WalkWatcher): () => void {

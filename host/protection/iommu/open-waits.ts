@@ -45,11 +45,11 @@ export class OpenWaits {
     const done = this.#done[at];
     // A free place must not keep its last callback alive.
     this.#done[at] = undefined;
-    done?.(
-      ioPageNumber(this.#first[at] ?? absent()),
-      this.#pages[at] ?? absent(),
-      pageNumber(this.#page[at] ?? absent()),
-    );
+    const first = ioPageNumber(this.#first[at] ?? absent());
+    const pages = this.#pages[at] ?? absent();
+    const page = pageNumber(this.#page[at] ?? absent());
+    if (typeof done === 'function') done(first, pages, page);
+    else done?.reported(first, pages, page);
   }
 
   #grow(): void {

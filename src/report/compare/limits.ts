@@ -25,8 +25,20 @@ export function limitsAnswers(compared: readonly Compared[]): string[] {
   return [...shared, ...compared.flatMap(lesserText)];
 }
 
-/** Who stayed below its due, and whether the wire was full meanwhile; undefined when nobody's core was the reason. */
+/** Who stayed below its due, and why, where its core or its ring was the reason; undefined when neither was. */
 function reasonText(run: RunResult): string | undefined {
+  const reasons = [coreText(run), ringText(run)].filter((text) => text !== undefined);
+  return reasons.length === 0 ? undefined : reasons.join('; ');
+}
+
+/** Who stayed below its due since its ring holds less than the card's FIFO. */
+function ringText({ ringLimited }: RunResult): string | undefined {
+  if (ringLimited === undefined) return undefined;
+  return `${namesText(ringLimited)} got less than was due, because their rings were full of frames on their way (ring-limited: more transmitSlots would mend it)`;
+}
+
+/** Who stayed below its due for want of CPU time, and whether the wire was full meanwhile. */
+function coreText(run: RunResult): string | undefined {
   const { cpuLimited, wireBusyFraction } = run;
   if (cpuLimited === undefined) return undefined;
   if (wireBusyFraction < FULL_WIRE_FRACTION)

@@ -188,9 +188,9 @@ describe('on/off', () => {
     const kernel = new EventKernel();
     const source = onOff({ ...identity, kernel, ...bursts, lengths: 'exponential', seed: 2 });
     const recorder = new Recorder(kernel, source.frames$);
-    kernel.run(either(1_000_000_000, 500_000_000));
+    kernel.run(either(1_000_000_000, 250_000_000));
     const { on, off } = burstsOf(recorder.times, 1_000);
-    expect(on.length).toBeGreaterThan(either(2_000, 1_000));
+    expect(on.length).toBeGreaterThan(either(2_000, 500));
     // A silence below two frames is not seen: what is seen is the rest of an exponential, which is one too.
     const limit = 3.29 / Math.sqrt(off.length);
     expect(Math.abs(mean(off.map((length) => length - 1_000)) / 300_000 - 1)).toBeLessThan(limit);
@@ -205,7 +205,7 @@ describe('on/off', () => {
     const kernel = new EventKernel();
     const source = heavyTailed({ ...identity, kernel, ...bursts, shape: 1.5, seed: 4 });
     const recorder = new Recorder(kernel, source.frames$);
-    kernel.run(either(1_000_000_000, 500_000_000));
+    kernel.run(either(1_000_000_000, 250_000_000));
     const { off } = burstsOf(recorder.times, 1_000);
     // Pareto of shape 1.5 and mean 300 us begins at 100 us.
     expect(kolmogorov(off, (value) => 1 - (100_000 / Math.max(100_000, value)) ** 1.5)).toBeLessThan(

@@ -450,6 +450,20 @@ describe('AMD-Vi: what software forgets to invalidate', () => {
     expect(bench.settled(false, DEVICE, IOVA + 0x5fff)).toBe(OLD + 0x5fff);
   });
 
+  it('A63 (Linux amd/io_pgtable): a pointer that skips levels is no way to addresses whose skipped bits are not 0', () => {
+    const bench = new AmdviBench();
+    bench.setDevice(TABLES);
+    // The entry of level 4 leads to the table of level 1: 2 MB of its 512 GB, from its beginning on.
+    const first = Math.floor(IOVA / 2 ** 39) * 2 ** 39;
+    const [last, page] = [TABLES + 0x3000, 5];
+    bench.memory.writeU64(TABLES, BigInt(last) | (1n << 9n) | 1n | RIGHTS);
+    bench.memory.writeU64(last + page * 8, BigInt(OLD) | 1n | RIGHTS);
+    const at = (beyond: number) => bench.settled(false, DEVICE, first + page * 0x1000 + beyond);
+    expect(at(0)).toBe(OLD);
+    for (const beyond of [2 ** 21, 2 ** 30, 2 ** 38]) expect(at(beyond)).toBe(-IO_PAGE_FAULT);
+    expect(at(0x123)).toBe(OLD + 0x123);
+  });
+
   it('A49 (OpenVMM amd_iommu): IR and IW of its own entry bind a device, though others of its domain have more', () => {
     const [READS, WRITES] = [1n << 61n, 1n << 62n];
     const other = DEVICE + 1;

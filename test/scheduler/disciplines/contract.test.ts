@@ -249,6 +249,21 @@ describe('bounds, by the numbers of docs/scheduling.md', () => {
     expect(varies.relativeFairnessBoundBytes(i, j)).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it.each(names)('%s states the same for i beside j as for j beside i', (name) => {
+    const members: BoundMember[] = [
+      i,
+      j,
+      { weight: 1, maxFrameBytes: 9018 },
+      { weight: 300, maxFrameBytes: 60, declaredMaxFrameBytes: 1514 },
+    ];
+    for (const one of members)
+      for (const other of members)
+        expect(make(name).relativeFairnessBoundBytes(one, other)).toBeCloseTo(
+          make(name).relativeFairnessBoundBytes(other, one),
+          6,
+        );
+  });
+
   it('of the inner discipline until the first limit', () => {
     const limited = new TokenBucketLimit(new DeficitRoundRobin());
     limited.join(contextId(0), share);
@@ -304,6 +319,10 @@ describe('the books that disciplines keep', () => {
     heap.remove(contextId(60 + 4));
     expect(() => heap.remove(contextId(64))).toThrow(InvariantViolation);
     expect(() => heap.changed(contextId(64))).toThrow(InvariantViolation);
+    // Beyond its columns too.
+    expect(heap.has(contextId(5000))).toBe(false);
+    expect(() => heap.remove(contextId(5000))).toThrow('context 5000 is not in the heap');
+    expect(() => heap.changed(contextId(5000))).toThrow('context 5000 is not in the heap');
     key.set(63, 0);
     heap.changed(contextId(63));
     key.set(67, 10);
@@ -336,6 +355,8 @@ describe('the books that disciplines keep', () => {
     list.remove(contextId(1));
     list.remove(contextId(9));
     expect(() => list.remove(contextId(9))).toThrow(InvariantViolation);
+    expect(() => list.remove(contextId(5000))).toThrow('context 5000 is not in the list');
+    expect([list.has(contextId(5000)), list.after(contextId(5000))]).toEqual([false, NONE]);
     expect([all(), list.size, list.has(contextId(3)), list.has(contextId(9))]).toEqual([
       [2, 3],
       2,

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { contextId } from '../../../scheduler/branded.js';
 import type { Share } from '../../../scheduler/discipline.js';
 import { QuickFairQueueing } from '../../../scheduler/disciplines/index.js';
+import { playBacklog } from './play.js';
 import { type Backlog, type Load, playArrivals, playGroups } from './quick-pair.js';
 
 const UNITS_PER_BYTE = 2 ** 16;
@@ -13,6 +14,10 @@ const LOADS: readonly [string, Omit<Load, 'grants'>][] = [
   ['in distant groups', { shares: weighted([1, 2, 9, 17, 65, 300, 300, 5000, 65_536]), load: 120 }],
   ['in distant groups, often idle', { shares: weighted([1, 2, 9, 17, 65, 300, 300, 5000]), load: 80 }],
   ['in one group', { shares: weighted([1, 1, 1, 1, 1]), load: 110 }],
+  [
+    'that share V so widely that a frame is less than a unit of it',
+    { shares: weighted([...Array.from({ length: 70 }, () => 65_536), 1, 2, 300]), load: 110 },
+  ],
   [
     'with largest frames of their own',
     {
@@ -130,6 +135,34 @@ describe('quick fair queueing', () => {
     // V is in the slot from 4 * 1024 on.
     expect(inBytes(qfq, 0)).toEqual({ start: 5120, finish: 5180, clock: 4521 });
   });
+
+  // sch_qfq does likewise: a class with a packet longer than its lmax moves to the aggregate of longer ones.
+  it.each(['at the head of an idle queue', 'behind a frame that is served'])(
+    'takes a context with a longer frame than it declares, %s, for one that declares none',
+    (where) => {
+      const [qfq, undeclared] = [new QuickFairQueueing(), new QuickFairQueueing()];
+      for (const discipline of [qfq, undeclared]) {
+        const declares = discipline === qfq ? { maxFrameBytes: 600 } : {};
+        discipline.join(contextId(0), { weight: 1, ...declares });
+        for (const context of [1, 2]) discipline.join(contextId(context), { weight: 1 + 2 * context });
+      }
+      const queues = [
+        [600, 9_000, 600, 600],
+        Array.from({ length: 40 }, () => 1_500),
+        [60, 9_042, 60, 9_042],
+      ];
+      if (where === 'at the head of an idle queue') queues[0]?.shift();
+      const orders = [qfq, undeclared].map((discipline) => playBacklog(discipline, queues));
+      expect(orders[0]).toHaveLength(queues.flat().length);
+      // From the long frame on: before it, the slots of the one that declares are smaller.
+      const isSame = where === 'at the head of an idle queue';
+      if (isSame) expect(orders[0]).toEqual(orders[1]);
+      expect(orders.map((order) => order.filter((context) => context === 0).length)).toEqual([
+        queues[0]?.length,
+        queues[0]?.length,
+      ]);
+    },
+  );
 
   it('takes a declared largest frame for the slot of a context, from a sixteenth of the largest of all on', () => {
     const qfq = new QuickFairQueueing();

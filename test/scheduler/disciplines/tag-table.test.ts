@@ -135,6 +135,51 @@ describe('tags', () => {
     },
   );
 
+  it.each([
+    // Of a context of weight 3 that has finished at 10 2/3; V was marked there, before or after.
+    ['10 2/3', 32, 3, 10, 2],
+    ['10 3/5', 53, 5, 10, 2],
+    ['10 3/4', 43, 4, 10, 2],
+    ['11', 11, 1, 11, 0],
+    ['10 3/4 of another unit', 39, 4, 10, 2],
+  ])(
+    'begin at V as it was marked, at %s, or behind what was served before',
+    (_name, over, under, whole, part) => {
+      const tags = new TagTable({ unitsPerByte: 1 });
+      tags.setWeight(contextId(0), 3, 64);
+      tags.follow(contextId(0), 32);
+      tags.advanceClock(over, under);
+      tags.markClock();
+      tags.advanceClock(1000, under);
+      tags.beginAtMark(contextId(0), 3);
+      expect([tags.startWhole(contextId(0)), tags.startPart(contextId(0))]).toEqual([whole, part]);
+    },
+  );
+
+  it('keep their fractions when they are lowered, and lie at 0 where the clock has left them far behind', () => {
+    const tags = new TagTable({ unitsPerByte: 1, rebaseAboveUnits: 2 ** 20 });
+    for (const [context, own] of [7, 7, 3].entries()) tags.setWeight(contextId(context), own, 64);
+    tags.follow(contextId(0), 10);
+    tags.setClockToWhole(2 ** 20 - 3);
+    tags.beginBelow(contextId(1), 10);
+    tags.begin(contextId(2), 10);
+    tags.advanceClock(4, 1);
+    expect([tags.rebasedUnits, tags.clockWhole]).toEqual([2 ** 19, 2 ** 19 + 1]);
+    const of = (context: number) => [
+      tags.startWhole(contextId(context)),
+      tags.startPart(contextId(context)),
+      tags.finishWhole(contextId(context)),
+      Math.round(tags.finishFraction(contextId(context)) * 21),
+    ];
+    expect([of(0), of(1), of(2)]).toEqual([
+      [0, 0, 0, 0],
+      [2 ** 19 - 3, 0, 2 ** 19 - 2, 9],
+      [2 ** 19 - 3, 0, 2 ** 19, 7],
+    ]);
+    tags.follow(contextId(1), 1);
+    expect(of(1)).toEqual([2 ** 19 - 2, 3, 2 ** 19 - 2, 12]);
+  });
+
   it('are lowered together when the clock has advanced far', () => {
     const tags = new TagTable({ rebaseAboveUnits: 2 ** 20 });
     tags.setWeight(contextId(0), 3, 64);

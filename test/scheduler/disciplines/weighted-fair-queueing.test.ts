@@ -44,6 +44,7 @@ describe('the clock of weighted fair queueing', () => {
   it('refuses a busy period beyond that', () => {
     const { arrive } = queueing([1]);
     expect(() => arrive(0, 2 ** 44 + 1, 0)).toThrow('wfq: virtual time has overflowed');
+    expect(() => queueing([1]).arrive(0, 2 ** 44, 0)).not.toThrow();
   });
 
   it('does not restart while a frame waits that the fluid system has finished', () => {

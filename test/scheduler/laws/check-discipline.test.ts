@@ -50,14 +50,15 @@ describe('the laws', () => {
   });
 
   it('catch packet round robin counting frames where bytes were promised', () => {
-    const check = () => checkDiscipline(() => new PacketRoundRobin(), { bound: () => 3 * 9018 });
-    expect(check).toThrow(/prr breaks "(shares follow weights|an idle context gains nothing)"/);
+    const found = caughtBy(() => checkDiscipline(() => new PacketRoundRobin(), { bound: () => 3 * 9018 }));
+    const { message = '' } = found ?? {};
+    expect(message).toMatch(/prr breaks "(shares follow weights|an idle context gains nothing)"/);
     // The timeline comes with it: which context joined with which weight, what arrived, what was granted, and how to repeat it.
-    expect(check).toThrow(/joins w=\d+/);
-    expect(check).toThrow(/^ +0 .* \+\d+/m);
-    expect(check).toThrow(/^ +\d+ .* > \d+/m);
-    expect(check).toThrow(/found with \{ seed: -?\d+, path: 'script \d+' \}/);
-    expect(check).toThrow(/played again by \{ replay: '\{"startNs":0,"steps":\[.*\]\}' \}/);
+    expect(message).toMatch(/joins w=\d+/);
+    expect(message).toMatch(/^ +0 .* \+\d+/m);
+    expect(message).toMatch(/^ +\d+ .* > \d+/m);
+    expect(message).toMatch(/found with \{ seed: -?\d+, path: 'script \d+' \}/);
+    expect(message).toMatch(/played again by \{ replay: '\{"startNs":0,"steps":\[.*\]\}' \}/);
   });
 });
 
@@ -117,9 +118,9 @@ describe('a counterexample', () => {
   });
 
   it.each([
-    [3_000, true],
-    [3_000, false],
-    [either(30_000, 6_000), false],
+    [either(3_000, 1_500), true],
+    [either(3_000, 1_500), false],
+    [either(30_000, 3_000), false],
   ])(
     'of a long run of %i frames is judged as a long run when it is played again (made smaller: %s)',
     (frames, minimise) => {

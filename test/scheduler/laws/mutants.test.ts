@@ -1,15 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { checkDiscipline } from '../../../scheduler/laws/index.js';
+import { runs } from '../../support/whole.js';
 import { lawBrokenBy } from './law-broken-by.js';
 import { type ClockFlaw, MutantRoundRobin, MutantStartTime, type RoundFlaw } from './mutants.js';
 
+const RUNS = runs(200);
 const sharing = ['shares follow weights', 'an idle context gains nothing', 'no context starves'];
 
 describe('a flawed round robin is caught', () => {
   it('and a flawless one of the same make is not', () => {
-    expect(
-      checkDiscipline(() => new MutantRoundRobin('none'), { longRunFrames: 0 }).gapChecks,
-    ).toBeGreaterThan(1000);
+    const { gapChecks } = checkDiscipline(() => new MutantRoundRobin('none'), {
+      longRunFrames: 0,
+      numRuns: RUNS,
+    });
+    expect(gapChecks).toBeGreaterThan(5 * RUNS);
   });
 
   const flaws: [RoundFlaw, string[]][] = [
@@ -29,9 +33,11 @@ describe('a flawed round robin is caught', () => {
 
 describe('a flawed virtual clock is caught', () => {
   it('and a flawless one of the same make is not', () => {
-    expect(
-      checkDiscipline(() => new MutantStartTime('none'), { longRunFrames: 0 }).gapChecks,
-    ).toBeGreaterThan(1000);
+    const { gapChecks } = checkDiscipline(() => new MutantStartTime('none'), {
+      longRunFrames: 0,
+      numRuns: RUNS,
+    });
+    expect(gapChecks).toBeGreaterThan(5 * RUNS);
   });
 
   const flaws: [ClockFlaw, string[]][] = [

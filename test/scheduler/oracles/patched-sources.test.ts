@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LawBroken } from '../../../scheduler/laws/index.js';
+import { some } from '../../support/whole.js';
 import { followsOrder, SCRIPTS } from './follows.js';
 import { type Patch, patchedDisciplines } from './patched-sources.js';
 import { type Pair, publishedHierarchy, publishedOrders } from './published-orders.js';
@@ -100,7 +101,7 @@ function whatBreaks(check: () => unknown): unknown {
 }
 
 describe('the exact orders notice a flaw in the sources', () => {
-  it.each(FLAWS)('%s', async (_flaw, patch, pairOf) => {
+  it.each(some(FLAWS))('%s', async (_flaw, patch, pairOf) => {
     const pair = pairOf(await patchedDisciplines(patch));
     if (pair === undefined) throw new Error('there is no such order');
     const broken = whatBreaks(() => followsOrder(pair, { numRuns: 400, endOnFailure: true }));

@@ -204,7 +204,7 @@ test.for([...single, ...composed])('--discipline %s runs', async (discipline) =>
     '--discipline',
     discipline,
     '--duration',
-    '3ms',
+    '1ms',
     '--json',
   );
   expect(code).toBe(0);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { RunResult } from '../../../src/machine/run-result.js';
 import type { ScenarioInput } from '../../../src/scenario/schema.js';
 import { simulate } from '../../../src/simulate.js';
+import { either } from '../../support/whole.js';
 
 const greedy = { kind: 'greedy', startNs: 0 } as const;
 const pair: ScenarioInput['guests'] = [
@@ -14,7 +15,8 @@ const run = (
   discipline: string,
   guests = pair,
   protection = 'cdna',
-) => simulate({ guests, ...scenario, discipline }, { warmUpNs: 0, durationNs: DURATION_NS, protection });
+  durationNs = DURATION_NS,
+) => simulate({ guests, ...scenario, discipline }, { warmUpNs: 0, durationNs, protection });
 
 /** What a guest sent in a part of the run, in fiftieths of it, as Mb/s of frames. */
 function mbps({ guests }: RunResult, name: string, from: number, to: number): number {
@@ -117,14 +119,17 @@ describe('a change of traffic', () => {
     const at = (atNs: number) => [
       { atNs, guest: 'a', traffic: { kind: 'poisson', wireRateBps: 50_000_000 } as const },
     ];
+    const durationNs = either(DURATION_NS, DURATION_NS / 5);
+    const changed = (changes: ScenarioInput['changes']) =>
+      run({ ...(changes === undefined ? {} : { changes }) }, 'drr', pair, 'cdna', durationNs);
     const [without, after, within] = [
-      await run({}, 'drr'),
-      await run({ changes: at(DURATION_NS + 1) }, 'drr'),
-      await run({ changes: at(DURATION_NS / 2) }, 'drr'),
+      await changed(undefined),
+      await changed(at(durationNs + 1)),
+      await changed(at(durationNs / 2)),
     ];
     expect(after.fingerprint).toBe(without.fingerprint);
     expect(within.fingerprint).not.toBe(without.fingerprint);
-    expect((await run({ changes: at(DURATION_NS / 2) }, 'drr')).fingerprint).toBe(within.fingerprint);
+    expect((await changed(at(durationNs / 2))).fingerprint).toBe(within.fingerprint);
     expect(mbps(within, 'b', 5, 24)).toBe(mbps(without, 'b', 5, 24));
   });
 

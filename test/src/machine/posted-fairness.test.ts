@@ -7,6 +7,7 @@ import { describePosted } from '../../../src/machine/run-laws.js';
 import { limitedText } from '../../../src/report/guest-rows.js';
 import { type SimulateOptions, simulate } from '../../../src/simulate.js';
 import { BoundMutant } from '../../scheduler/laws/number-mutants.js';
+import { either } from '../../support/whole.js';
 
 const [A, B, C] = [contextId(0), contextId(1), contextId(2)];
 const BOUND_BYTES = 3_000;
@@ -261,9 +262,15 @@ describe('the law of a run', () => {
   // One descriptor at a time and four on the card: what is fetched is always too little, and the shares hold.
   test('holds on a card that fetches too little', async () => {
     const nic = { rateBps: 25_000_000_000, descriptorCacheSlots: 4, descriptorBatch: 1 };
-    expect(await lawOf({ ...smallAndLarge, nic }, { discipline: 'drr' })).toMatchObject({ held: true });
+    const durationNs = either(5_000_000, 2_000_000);
+    expect(await lawOf({ ...smallAndLarge, nic }, { discipline: 'drr', durationNs })).toMatchObject({
+      held: true,
+    });
   });
 });
+
+/** Until what a slow core costs a guest shows. */
+const LIMITED_NS = either(20_000_000, 10_000_000);
 
 test('a guest that its own core keeps below its due is said to be CPU-limited', async () => {
   const result = await simulate(
@@ -274,7 +281,7 @@ test('a guest that its own core keeps below its due is said to be CPU-limited', 
       ],
       nic: { contexts: 2 },
     },
-    { protection: 'cdna', durationNs: 20_000_000 },
+    { protection: 'cdna', durationNs: LIMITED_NS },
   );
   expect(result.cpuLimited).toEqual(['small']);
   expect(limitedText(result)).toContain('CPU-limited: small sent less than the wire had');
@@ -282,10 +289,66 @@ test('a guest that its own core keeps below its due is said to be CPU-limited', 
   // With a faster core the same guest has its share.
   const fast = await simulate(
     { ...smallAndLarge, nic: { contexts: 2 } },
-    { protection: 'cdna', durationNs: 20_000_000 },
+    { protection: 'cdna', durationNs: LIMITED_NS },
   );
   expect(fast).not.toHaveProperty('cpuLimited');
   for (const { fairShareGot } of fast.guests) expect(fairShareGot).toBeCloseTo(1, 2);
+});
+
+describe('a guest whose ring holds less than the FIFO of the card', () => {
+  const host = { cores: 2, hertz: 1e11 };
+  const at = { protection: 'none', warmUpNs: 2_000_000, durationNs: 20_000_000 } as const;
+  const two = (weight: number, transmitSlots: number) => ({
+    guests: [
+      { name: 'small', weight, transmitSlots, traffic: { ...greedy, frameBytes: 60 } },
+      { name: 'jumbo', traffic: { ...greedy, frameBytes: 9018 } },
+    ],
+    host,
+  });
+
+  // Between two jumbo frames ten units of weight are 1,076 frames of 60 bytes, which are 84 on the wire. The FIFO has space for 273.
+  test.each([
+    [10, 256],
+    [3, 256],
+    [1, 64],
+  ])('is said to be ring-limited: weight %i, %i slots', async (weight, transmitSlots) => {
+    const result = await simulate(two(weight, transmitSlots), at);
+    const [small] = result.guests;
+    expect(small?.fairShareGot).toBeLessThan(0.96);
+    expect(result.ringLimited).toEqual(['small']);
+    expect(result).not.toHaveProperty('cpuLimited');
+    const text = 'ring-limited: small sent less than the wire had for them';
+    expect(limitedText(result)).toContain(text);
+    const law = result.laws.find(({ law: name }) => name === 'transmit-fairness');
+    expect(law).toMatchObject({ held: true, detail: expect.stringMatching(/; ring-limited: small$/u) });
+  });
+
+  test.each([
+    [10, 512],
+    [3, 512],
+    [1, 256],
+  ])('is not with a ring that holds more: weight %i, %i slots', async (weight, transmitSlots) => {
+    const result = await simulate(two(weight, transmitSlots), at);
+    expect(result).not.toHaveProperty('ringLimited');
+    for (const { fairShareGot } of result.guests) expect(Math.abs(fairShareGot - 1)).toBeLessThan(0.03);
+  });
+
+  test('nor is one whose core has no time, or that asks for less', async () => {
+    const slow = await simulate({ ...two(10, 256), host: { cores: 2, hertz: 2.4e9 } }, at);
+    expect(slow.cpuLimited).toEqual(['small']);
+    expect(slow).not.toHaveProperty('ringLimited');
+    const modest = await simulate(
+      {
+        guests: [
+          { name: 'small', weight: 10, traffic: { kind: 'constant', wireRateBps: 1e8, frameBytes: 60 } },
+          { name: 'jumbo', traffic: { ...greedy, frameBytes: 9018 } },
+        ],
+        host,
+      },
+      at,
+    );
+    expect(modest).not.toHaveProperty('ringLimited');
+  });
 });
 
 // The guests share what the driver domain sends, and what a switch keeps inside is not posted for the wire: no ring tells.
@@ -300,7 +363,7 @@ test.each([
     ],
     nic: { contexts: 2, ...nic },
   };
-  const result = await simulate(scenario as never, { protection, durationNs: 20_000_000 });
+  const result = await simulate(scenario as never, { protection, durationNs: LIMITED_NS });
   expect(result.guests.some(({ fairShareGot }) => fairShareGot < 0.9)).toBe(true);
   expect(result).not.toHaveProperty('cpuLimited');
   expect(limitedText(result)).toBeUndefined();

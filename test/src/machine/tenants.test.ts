@@ -199,7 +199,66 @@ describe('what a discipline does not read is refused by name', () => {
       },
       'minimumBps of the tenants come to 1200000000 (600000000 for a, 600000000 for b), expected at most nic.rateBps = 1000000000',
     ],
+    [
+      'limited:minimum:drr',
+      { guests: guest({ minimumBps: 600_000_000, limitBps: 100_000_000 }) },
+      'guests[0].share.minimumBps is 600000000, expected at most its limitBps = 100000000',
+    ],
+    [
+      '(limited:minimum:drr)/drr',
+      {
+        guests: guest({ tenant: 'a' }),
+        tenants: [{ name: 'a', minimumBps: 2_000_000, limitBps: 1_000_000 }],
+      },
+      'tenants[0].minimumBps is 2000000, expected at most its limitBps = 1000000',
+    ],
+    [
+      '(limited:drr)/(minimum:drr)/minimum:drr',
+      {
+        guests: [
+          { name: 'x', count: 2, share: { tenant: 'b', minimumBps: 100_000_000 } },
+          { name: 'y', share: { tenant: 'c', minimumBps: 100_000_000 } },
+        ],
+        tenants: [
+          { name: 'a', limitBps: 300_000_000 },
+          { name: 'b', parent: 'a', minimumBps: 150_000_000 },
+          { name: 'c', parent: 'a', minimumBps: 150_000_000 },
+        ],
+      },
+      'tenants[0].limitBps is 300000000, expected at least the minimumBps of what it has, 350000000',
+    ],
+    [
+      'limited:minimum:drr',
+      {
+        guests: [{ name: 'a', share: { minimumBps: 100_000_000 } }],
+        changes: [{ atNs: 5, guest: 'a', limitBps: 50_000_000 }],
+      },
+      'changes[0].limitBps is 50000000, expected at least the minimumBps of a, 100000000',
+    ],
+    [
+      'limited:drr',
+      { guests: guest({ burstBytes: 5_000 }) },
+      'guests[0].share.burstBytes is 5000, expected none, or a limitBps: without a limit it does nothing',
+    ],
+    [
+      '(limited:drr)/drr',
+      { guests: guest({ tenant: 'a' }), tenants: [{ name: 'a', burstBytes: 5_000 }] },
+      'tenants[0].burstBytes is 5000, expected none, or a limitBps: without a limit it does nothing',
+    ],
   ];
+  test('what agrees is not refused: a burst for a limit that comes later, minimums that a limit leaves', async () => {
+    const scenario: ScenarioInput = {
+      guests: [
+        { name: 'a', share: { tenant: 't', burstBytes: 20_000 } },
+        { name: 'b', share: { tenant: 't', minimumBps: 100_000_000, limitBps: 100_000_000 } },
+      ],
+      tenants: [{ name: 't', limitBps: 100_000_000 }],
+      changes: [{ atNs: 10, guest: 'a', limitBps: 1_000_000 }],
+      discipline: '(limited:drr)/limited:minimum:drr',
+    };
+    expect((await simulate(scenario, { durationNs: 1_000 })).laws.every(({ held }) => held)).toBe(true);
+  });
+
   test.each(cases)('%s, %j', async (discipline, scenario, message) => {
     await expect(simulate({ ...scenario, discipline }, { durationNs: 1_000 })).rejects.toThrow(message);
   });

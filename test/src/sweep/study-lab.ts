@@ -23,8 +23,8 @@ export const STUDY: StudyInput = {
     { path: 'guests[a].traffic.wireRateBps', name: 'load', values: [1e8, 5e8] },
   ],
   seeds: 2,
-  warmUpNs: 100_000,
-  windowNs: 200_000,
+  warmUpNs: 50_000,
+  windowNs: 100_000,
 };
 
 export function planOf(input: StudyInput): Promise<Plan> {

@@ -1,14 +1,9 @@
 import { identityOf, ioPageAddress, type PageNumber, pageNumber } from '../../../../nic/addresses.js';
+import { present } from '../../../../scheduler/present.js';
 import type { DomainId, OwnershipObserver, PageKind } from '../../../memory/page-ownership.js';
 import { OpenSetupGate } from '../../open-setup-gate.js';
 import { type GuestSpace, READ_WRITE } from '../guest-space.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
-
-/** Pages that follow each other. */
-interface Run {
-  readonly first: PageNumber;
-  readonly count: number;
-}
 
 /**
  * Direct map: all of the guest's memory is mapped at its own addresses when the guest starts, and stays so.
@@ -22,7 +17,8 @@ export class DirectMap implements MappingStrategy, OwnershipObserver {
   readonly transmit: OpenSetupGate;
   readonly receive: OpenSetupGate;
   readonly #space: GuestSpace;
-  readonly #runs: Run[] = [];
+  /** Pages that follow each other: the first of each run, and their number. */
+  readonly #runs: number[] = [];
   #pages = 0;
   #closed = false;
 
@@ -49,12 +45,7 @@ export class DirectMap implements MappingStrategy, OwnershipObserver {
   closed(): void {
     this.#closed = true;
     const space = this.#space;
-    for (const { first, count } of this.#runs) {
-      space.clearRange(identityOf(first), first, count);
-      space.whenGone(() => space.unpin(first, count));
-    }
-    this.#runs.length = 0;
-    this.#pages = 0;
+    this.#clearRuns(0, (first, count) => space.whenGone(() => space.unpin(first, count)));
   }
 
   relinquish(page: PageNumber): boolean {
@@ -72,12 +63,20 @@ export class DirectMap implements MappingStrategy, OwnershipObserver {
       this.#mapRuns(pages);
     } catch (error) {
       // No device has made a request since, so no cache knows any of it.
-      for (const { first, count } of this.#runs.splice(runs)) {
-        this.#space.clearRange(identityOf(first), first, count);
-        this.#space.unpin(first, count);
-        this.#pages -= count;
-      }
+      this.#clearRuns(runs, (first, count) => this.#space.unpin(first, count));
       throw error;
+    }
+  }
+
+  /** Takes runs out of the tables, from a place in the list on; `unpin` is to release their pages, now or later. */
+  #clearRuns(from: number, unpin: (first: PageNumber, count: number) => void): void {
+    const gone = this.#runs.splice(from);
+    for (let run = 0; run < gone.length; run += 2) {
+      const first = pageNumber(present(gone[run]));
+      const count = present(gone[run + 1]);
+      this.#space.clearRange(identityOf(first), first, count);
+      unpin(first, count);
+      this.#pages -= count;
     }
   }
 
@@ -99,7 +98,7 @@ export class DirectMap implements MappingStrategy, OwnershipObserver {
   #mapRun(first: PageNumber, count: number): void {
     if (count === 0) return;
     this.#space.mapRange(identityOf(first), first, count, READ_WRITE);
-    this.#runs.push({ first, count });
+    this.#runs.push(first, count);
     this.#pages += count;
   }
 }

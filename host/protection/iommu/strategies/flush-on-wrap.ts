@@ -19,8 +19,10 @@ export interface FlushOnWrapOptions {
  * Flush on wrap (Calgary in Linux 2.6, pci-calgary.c and tce.c; the driver that *The Price of Safety* measured):
  * addresses come from a bitmap that is searched from a moving hint. A buffer is unmapped when its transfer is over, and
  * its bits are free at once; but the translation cache is flushed only when the search comes to the end of the bitmap and
- * begins anew, so that no address is used again before a flush. The bridge does not snoop caches, so each write of a table
- * entry, at map and at unmap, is followed by a cache-line flush.
+ * begins anew. So an address is used again behind a flush, but for one: that of a buffer which was mapped while the bitmap
+ * was flushed, ahead of the search. It is free when that buffer is, and the search comes to it without another flush
+ * (iommu_range_alloc and iommu_free say nothing of it); what the cache remembers of it then leads to the page of before.
+ * The bridge does not snoop caches, so each write of a table entry, at map and at unmap, is followed by a cache-line flush.
  *
  * The price is neither that of strict nor that of lazy invalidation, and neither is the window: the device reaches what its
  * caches remember for as long as it takes to go through the bitmap once.

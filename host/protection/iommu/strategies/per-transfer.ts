@@ -57,7 +57,7 @@ export class PerTransferGate implements SetupGate {
   readonly #teardown: Teardown;
   readonly #backing: Backing | undefined;
   /** First page of memory by slot, where there is a backing. */
-  readonly #provided: PageNumber[] = [];
+  readonly #provided: PageNumber[] | undefined;
   #closed = false;
 
   constructor(space: GuestSpace, placement: Placement, teardown: Teardown, backing?: Backing) {
@@ -66,6 +66,7 @@ export class PerTransferGate implements SetupGate {
     this.#placement = placement;
     this.#teardown = teardown;
     this.#backing = backing;
+    this.#provided = backing === undefined ? undefined : [];
   }
 
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number {
@@ -113,7 +114,7 @@ export class PerTransferGate implements SetupGate {
 
   /** The first page of memory behind a posted buffer. */
   #firstPage(queue: ContextQueue, index: number): PageNumber {
-    if (this.#backing === undefined) return queue.postedPage(index);
+    if (this.#provided === undefined) return queue.postedPage(index);
     return this.#provided[index & (queue.slots - 1)] ?? absent();
   }
 
@@ -126,7 +127,7 @@ export class PerTransferGate implements SetupGate {
     processor.chargeAccount(hypervisor.account, this.#placement.addressCost);
     const base = this.#placement.place(pages);
     let first = pageOf(machineAddress(address));
-    if (this.#backing !== undefined) {
+    if (this.#backing !== undefined && this.#provided !== undefined) {
       first = this.#backing.provide(address, length);
       this.#provided[slot] = first;
     }

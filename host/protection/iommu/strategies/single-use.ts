@@ -1,6 +1,6 @@
 import type { IoPageNumber, PageNumber } from '../../../../nic/addresses.js';
 import type { GuestSpace } from '../guest-space.js';
-import type { WhenReported } from '../iommu-driver.js';
+import type { Reported } from '../iommu-driver.js';
 import { IOVA_ERAS } from '../iova-eras.js';
 import { type IovaOptions, RangePerBuffer } from './range-per-buffer.js';
 
@@ -21,26 +21,27 @@ export interface SingleUseOptions extends IovaOptions {
  * Linux 6.1 drops the walk caches with every strict unmap, whether a table page was freed or not; Linux 6.12 keeps
  * them unless one was (leaf only). Both were recorded (test/host/protection/iommu/linux-traces.test.ts).
  */
-export class SingleUse extends RangePerBuffer {
-  readonly #forgotten: WhenReported;
+export class SingleUse extends RangePerBuffer implements Reported {
   readonly #leafOnly: boolean;
   #leaving = 0;
 
   constructor(space: GuestSpace, { linuxKernel, iovaAllocator }: SingleUseOptions) {
     super(space, IOVA_ERAS[iovaAllocator].strict);
     this.#leafOnly = linuxKernel === '6.12';
-    this.#forgotten = (first, pages, page) => {
-      this.#leaving -= 1;
-      space.unpin(page, pages);
-      space.address.iovas.free(first, pages);
-    };
   }
 
   retire(first: IoPageNumber, pages: number, firstPage: PageNumber): void {
     const space = this.space;
     space.clear(first, pages);
     this.#leaving += 1;
-    space.invalidate(first, pages, this.#leafOnly, this.#forgotten, firstPage);
+    space.invalidate(first, pages, this.#leafOnly, this, firstPage);
+  }
+
+  /** No cache knows the range any more. */
+  reported(first: IoPageNumber, pages: number, page: PageNumber): void {
+    this.#leaving -= 1;
+    this.space.unpin(page, pages);
+    this.space.address.iovas.free(first, pages);
   }
 
   settle(): void {

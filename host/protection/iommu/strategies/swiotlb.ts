@@ -13,7 +13,7 @@ import { COST } from '../../../cpu/costs.js';
 import type { ContextPort } from '../../context-port.js';
 import type { ContextQueue } from '../../context-queue.js';
 import { type GuestSpace, pagesOf } from '../guest-space.js';
-import type { WhenReported } from '../iommu-driver.js';
+import type { Reported } from '../iommu-driver.js';
 import { IOVA_ERAS } from '../iova-eras.js';
 import type { MappingStrategy } from '../mapping-strategy.js';
 import { type Backing, PerTransferGate, type Placement, type Teardown } from './per-transfer.js';
@@ -26,12 +26,11 @@ import { type Backing, PerTransferGate, type Placement, type Teardown } from './
  *
  * Slots are the hypervisor's memory; each is used again only when the unit has reported that no cache knows it.
  */
-export class Swiotlb implements MappingStrategy, Placement, Teardown, Backing {
+export class Swiotlb implements MappingStrategy, Placement, Teardown, Backing, Reported {
   readonly transmit: PerTransferGate;
   readonly receive: PerTransferGate;
   readonly addressCost = IOVA_ERAS.rcache.strict;
   readonly #space: GuestSpace;
-  readonly #forgotten: WhenReported;
   /** First pages of slots that are free, by their number of pages; and of those that are in use. */
   readonly #free = new Map<number, PageNumber[]>();
   readonly #used = new Set<PageNumber>();
@@ -42,11 +41,6 @@ export class Swiotlb implements MappingStrategy, Placement, Teardown, Backing {
 
   constructor(space: GuestSpace) {
     this.#space = space;
-    this.#forgotten = (first, pages, page) => {
-      space.unpin(page, pages);
-      space.address.iovas.free(first, pages);
-      if (this.#used.delete(page)) this.#freeOf(pages).push(page);
-    };
     this.transmit = new PerTransferGate(space, this, this, this);
     this.receive = new PerTransferGate(space, this, this, this);
   }
@@ -89,7 +83,15 @@ export class Swiotlb implements MappingStrategy, Placement, Teardown, Backing {
 
   retire(first: IoPageNumber, pages: number, firstPage: PageNumber): void {
     this.#space.clear(first, pages);
-    this.#space.invalidate(first, pages, false, this.#forgotten, firstPage);
+    this.#space.invalidate(first, pages, false, this, firstPage);
+  }
+
+  /** No cache knows the range any more. */
+  reported(first: IoPageNumber, pages: number, page: PageNumber): void {
+    const space = this.#space;
+    space.unpin(page, pages);
+    space.address.iovas.free(first, pages);
+    if (this.#used.delete(page)) this.#freeOf(pages).push(page);
   }
 
   settle(): void {
@@ -99,7 +101,7 @@ export class Swiotlb implements MappingStrategy, Placement, Teardown, Backing {
   abandon(first: IoPageNumber, pages: number, firstPage: PageNumber): void {
     const space = this.#space;
     space.clear(first, pages);
-    space.whenGone(() => this.#forgotten(first, pages, firstPage));
+    space.whenGone(() => this.reported(first, pages, firstPage));
   }
 
   closed(): void {

@@ -20,6 +20,17 @@ export class SparseMemory implements TableMemory {
     this.#page(address).setUint32(address % 4096, value, true);
   }
 
+  fill(address: number, length: number, value: number): void {
+    for (let at = address; at < address + length; ) {
+      const within = at % 4096;
+      const piece = Math.min(4096 - within, address + length - at);
+      this.add(at);
+      const { buffer, byteOffset } = this.#page(at);
+      new Uint8Array(buffer, byteOffset + within, piece).fill(value);
+      at += piece;
+    }
+  }
+
   readU64(address: number): bigint {
     return this.#page(address).getBigUint64(address % 4096, true);
   }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Cdna } from '../../../../host/index.js';
+import { PinnedPages } from '../../../../host/protection/cdna/page-references.js';
+import { ReleaseTimer } from '../../../../host/protection/cdna/release-timer.js';
 import { ValidatedGate } from '../../../../host/protection/cdna/validated-gate.js';
 import { frame, Machine, type MachineOptions, macOf, PAGE, STRANGER } from '../../support/machine.js';
 
@@ -94,7 +96,8 @@ describe('a request to CDNA’s gate', () => {
 
   it('holds nothing before the first one', () => {
     const { machine } = bench();
-    const gate = new ValidatedGate(machine.host, RELEASE_NS);
+    const timer = new ReleaseTimer(machine.host, RELEASE_NS);
+    const gate = new ValidatedGate(machine.host, timer, new PinnedPages(machine.host));
     gate.releaseFinished();
     gate.releaseAll();
     expect([gate.held, gate.timeouts, gate.checkInvariants()]).toEqual([0, 0, 0]);
