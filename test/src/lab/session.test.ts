@@ -52,6 +52,14 @@ describe('a session of the lab', () => {
     expect(open(scenario, [{ ...none, name: 'web.pcapng' }])?.kind).toBe('opened');
   });
 
+  it('opens at an event of the first instant too, as a link names it', () => {
+    const client = new LabClient();
+    const state = { plans: [plan], position: { atNs: 0, events: 2 }, paceNs: null };
+    const { plans, position: to } = decodeLink(encodeLink(state));
+    client.ask({ kind: 'open', version: PROTOCOL_VERSION, plans, to });
+    expect(client.settle().position).toEqual({ atNs: 0, events: 2 });
+  });
+
   it('steps to the next event, the next frame and the next fault, or to the end of the run', () => {
     const client = new LabClient();
     client.open({ ...plan, scenario: { ...scenario, durationNs: 300_000 } });
