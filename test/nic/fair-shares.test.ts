@@ -44,7 +44,10 @@ describe('wire bytes of contexts that are backlogged from their doorbells', () =
     }
   });
 
-  it('follow the weights, whatever the frames and up to what the wire or the PCIe link carries', () => {
+  // In the whole form these are tens of millions of events, minutes on a busy machine.
+  it('follow the weights, whatever the frames and up to what the wire or the PCIe link carries', {
+    timeout: 900_000,
+  }, () => {
     const sender = fc.record({
       frameBytes: fc.oneof(fc.constantFrom(60, 128, 1514, 9018), fc.integer({ min: 60, max: 9018 })),
       weight: fc.integer({ min: 1, max: 4 }),
