@@ -89,14 +89,11 @@ export class BridgeService implements SentListener {
   }
 
   /** Nothing is taken from this guest or given to it any more. */
-  disconnect(context: ContextId): BackEnd | undefined {
-    const backEnd = this.#backEnds.get(context);
-    if (backEnd === undefined) return undefined;
-    this.#backEnds.delete(context);
+  disconnect(backEnd: BackEnd): void {
+    this.#backEnds.delete(backEnd.front.context);
     this.bridge.remove(backEnd);
     const at = this.#round.indexOf(backEnd);
     if (at >= 0) this.#round.splice(at, 1);
-    return backEnd;
   }
 
   /** A guest has sent an event: it is queued for service. */
