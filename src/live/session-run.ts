@@ -218,7 +218,7 @@ export class SessionRun {
 
   #wireTap(): WirePort {
     return {
-      transmitted: (_bytes, _offset, length, context, index, _startNs, endNs) => {
+      transmitted: (_bytes, _offset, length, context, index, { endNs }) => {
         const number = this.#numberOf[context];
         if (number === undefined) return;
         const real = this.#measured.guestOf(context)?.device.postedNs(index);

@@ -325,7 +325,7 @@ export class Run {
 
   #wireTap(): WirePort {
     return {
-      transmitted: (bytes, offset, length, context, index, _startNs, endNs) => {
+      transmitted: (bytes, offset, length, context, index, { endNs }) => {
         this.#fingerprint.add(TRACE_EVENTS.transmitted, endNs, context, length);
         this.#fingerprint.addBytes(bytes, offset, Math.min(length, FINGERPRINT_BYTES));
         this.#transmitted.add(context, endNs);
