@@ -9,7 +9,12 @@ describe('whose time a unit of work was', () => {
   };
 
   it('is told in the order in which it was spent, in whole nanoseconds that add up', () => {
-    const shares = new WorkShares();
+    const shares = new WorkShares(0.5);
+    const spent = [0, 0, 0, 100, 0, 0];
+    // A quarter of a nanosecond, which is carried on.
+    shares.begin(3);
+    shares.elapsedCycles = 0.5;
+    expect(shares.end(spent)).toBe(0);
     shares.begin(3);
     expect(shares.current).toBe(3);
     shares.elapsedCycles += 11;
@@ -20,9 +25,8 @@ describe('whose time a unit of work was', () => {
     shares.elapsedCycles += 6;
     shares.charge(3);
     shares.elapsedCycles += 4;
-    const spent = [0, 0, 0, 100, 0, 0];
-    // Half a nanosecond a cycle, and a quarter of one from before: 13.75 ns, of which 13 are whole.
-    shares.end(spent, 0.5, 0.25, 13);
+    // 13.75 ns, of which 13 are whole.
+    expect(shares.end(spent)).toBe(13);
     expect(sharesOf(shares)).toEqual([
       [3, 0, 5],
       [5, 5, 11],
@@ -31,31 +35,15 @@ describe('whose time a unit of work was', () => {
     expect(spent).toEqual([0, 0, 0, 107, 0, 6]);
   });
 
-  it('never ends behind the unit, where a fraction is carried on', () => {
-    const shares = new WorkShares();
-    shares.begin(0);
-    shares.elapsedCycles = 10.9;
-    shares.charge(1);
-    const spent = [0, 0];
-    shares.end(spent, 1, 0.5, 10);
-    expect([sharesOf(shares), spent]).toEqual([
-      [
-        [0, 0, 10],
-        [1, 10, 10],
-      ],
-      [10, 0],
-    ]);
-  });
-
   it('is known for the last of it: so much of the end as is asked for', () => {
-    const shares = new WorkShares();
+    const shares = new WorkShares(1);
     shares.begin(0);
     shares.elapsedCycles = 10;
     shares.charge(1);
     shares.elapsedCycles = 30;
     shares.charge(0);
     shares.elapsedCycles = 35;
-    shares.end([0, 0], 1, 0, 35);
+    shares.end([0, 0]);
     const last = (ns: number) => [shares.lastNs(0, ns), shares.lastNs(1, ns), shares.lastNs(2, ns)];
     expect([0, 3, 5, 6, 25, 27, 35].map(last)).toEqual([
       [0, 0, 0],
@@ -69,7 +57,7 @@ describe('whose time a unit of work was', () => {
   });
 
   it('has room for as many changes as there are, and begins anew with the next unit', () => {
-    const shares = new WorkShares();
+    const shares = new WorkShares(1);
     shares.begin(0);
     for (let change = 1; change < 200; change += 1) {
       shares.elapsedCycles += 2;
@@ -77,11 +65,11 @@ describe('whose time a unit of work was', () => {
     }
     shares.elapsedCycles += 2;
     const spent = [0, 0];
-    shares.end(spent, 1, 0, 400);
+    shares.end(spent);
     expect([sharesOf(shares).length, spent]).toEqual([200, [200, 200]]);
     shares.begin(1);
     shares.elapsedCycles += 7;
-    shares.end(spent, 1, 0, 7);
+    shares.end(spent);
     expect([sharesOf(shares), spent]).toEqual([[[1, 0, 7]], [200, 207]]);
   });
 });
