@@ -270,7 +270,9 @@ export class SessionRun {
   /** Numbers of the guests of a traffic class: a guest that names none is of class 0. */
   #ofClass(trafficClass: number): number[] {
     const specs = this.#specs;
-    return [...specs.keys()].filter((number) => (specs[number]?.spec.trafficClass ?? 0) === trafficClass);
+    return specs.flatMap(({ spec: { trafficClass: own = 0 } }, number) =>
+      own === trafficClass ? [number] : [],
+    );
   }
 
   #shares(endNs: number): WireShare[] {

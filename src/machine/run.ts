@@ -375,7 +375,9 @@ export class Run {
   /** Numbers of the guests of a traffic class: a guest that names none is of class 0. */
   #ofClass(trafficClass: number): number[] {
     const { guests } = this.machine;
-    return [...guests.keys()].filter((number) => (guests[number]?.spec.trafficClass ?? 0) === trafficClass);
+    return guests.flatMap(({ spec: { trafficClass: own = 0 } }, number) =>
+      own === trafficClass ? [number] : [],
+    );
   }
 
   /** What is rare enough for a stream goes into the fingerprint from there. */
