@@ -34,6 +34,8 @@ export class Completions {
   // Something was written back while interrupts were masked.
   readonly #untold: Uint8Array;
   readonly #timers: Int32Array;
+  /** From when on the timer counts, where there is one. */
+  readonly #sinceNs: Float64Array;
   // The status blocks of all contexts as they were last written: two words each.
   readonly #words: Uint32Array;
 
@@ -54,6 +56,7 @@ export class Completions {
     this.#writing = new Uint8Array(contexts.length);
     this.#untold = new Uint8Array(contexts.length);
     this.#timers = new Int32Array(contexts.length).fill(NO_TIMER);
+    this.#sinceNs = new Float64Array(contexts.length);
     this.#words = new Uint32Array(contexts.length * 2);
     this.#channel.buffer = new Uint8Array(this.#words.buffer);
   }
@@ -71,6 +74,16 @@ export class Completions {
     if (this.#untold[context.index] === 0) return;
     this.#untold[context.index] = 0;
     this.#path.interrupt(context);
+  }
+
+  /** The guest has changed its coalescing, which holds for what waits already. */
+  coalesced(context: Context): void {
+    const { index, coalesceNs } = context;
+    if (present(this.#timers[index]) === NO_TIMER) return;
+    this.#cancelTimer(index);
+    const leftNs = present(this.#sinceNs[index]) + coalesceNs - this.#kernel.nowNs;
+    if (leftNs <= 0 || this.#isDue(context)) this.#writeBack(context);
+    else this.#timers[index] = this.#kernel.place(leftNs, this.#timerHandler, index);
   }
 
   /** The context was stopped. */
@@ -101,15 +114,20 @@ export class Completions {
   /** Writes back pending completions if they should not be coalesced any further; otherwise bounds their wait. */
   #consider(context: Context): void {
     const index = context.index;
-    const pending = present(this.#pending[index]);
     // One write-back per context at a time; what completes meanwhile is considered when it is over.
-    if (pending === 0 || this.#writing[index] === 1) return;
-    const due = pending >= context.coalesceFrames || context.coalesceNs === 0 || this.#isHalfUntold(context);
-    if (this.#urgent[index] === 1 || due) {
+    if (present(this.#pending[index]) === 0 || this.#writing[index] === 1) return;
+    if (this.#isDue(context)) {
       this.#writeBack(context);
     } else if (this.#timers[index] === NO_TIMER) {
+      this.#sinceNs[index] = this.#kernel.nowNs;
       this.#timers[index] = this.#kernel.place(context.coalesceNs, this.#timerHandler, index);
     }
+  }
+
+  #isDue(context: Context): boolean {
+    const { index, coalesceFrames, coalesceNs } = context;
+    if (this.#urgent[index] === 1 || coalesceNs === 0) return true;
+    return present(this.#pending[index]) >= coalesceFrames || this.#isHalfUntold(context);
   }
 
   /** Whether half of a ring is finished and not written back: a driver of a short ring must not sleep until the timer. */

@@ -227,7 +227,8 @@ function structures(): string[] {
     '## Structures that the card writes',
     `**Status block**, ${STATUS_BLOCK_BYTES} bytes in the memory of the context's owner: transmit consumer index, receive ` +
       'consumer index. It is written when so many frames have completed as COALESCE_FRAMES says, when the first of them ' +
-      'has waited for COALESCE_NS, or at once when a descriptor asked for an interrupt.',
+      'has waited for COALESCE_NS, or at once when a descriptor asked for an interrupt. A change of either ' +
+      'holds for what waits already.',
     `**Interrupt vector ring**, in hypervisor memory: ${VECTOR_RING_HEADER_BYTES} bytes of header that begin with the ` +
       'producer index, then the entries of VECTOR_BYTES each. Bit c of an entry says that context c was updated, the bit ' +
       'after the last context that faults wait in the management page. A full ring holds the next vector back, and bits ' +

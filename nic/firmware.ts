@@ -12,6 +12,8 @@ export interface FirmwareClient extends FaultSink {
   /** `count` descriptors were posted; the ring's producer has moved on. */
   posted(context: Context, direction: Direction, count: number): void;
   unmasked(context: Context): void;
+  /** The guest has changed how its completions are coalesced. */
+  coalesced(context: Context): void;
 }
 
 /**
@@ -63,8 +65,10 @@ export class Firmware {
       if (context === undefined) continue;
       if (has(mailboxes, MAILBOX.TX_PRODUCER)) this.#onProducer(context, 'transmit');
       if (has(mailboxes, MAILBOX.RX_PRODUCER)) this.#onProducer(context, 'receive');
-      const isUnmasked = has(mailboxes, MAILBOX.INTERRUPT_MASK) && !context.interruptsMasked;
-      if (isUnmasked && context.state === 'open') this.#client.unmasked(context);
+      if (context.state !== 'open') continue;
+      if (has(mailboxes, MAILBOX.INTERRUPT_MASK) && !context.interruptsMasked) this.#client.unmasked(context);
+      if (has(mailboxes, MAILBOX.COALESCE_FRAMES) || has(mailboxes, MAILBOX.COALESCE_NS))
+        this.#client.coalesced(context);
     }
   }
 

@@ -207,6 +207,11 @@ export class FrameFlow implements DataPath, PausedSender {
     this.#completions.unmasked(context);
   }
 
+  /** The guest has changed how its completions are coalesced. */
+  coalesced(context: Context): void {
+    this.#completions.coalesced(context);
+  }
+
   fetched(context: Context, direction: Direction, first: number, count: number): void {
     if (direction === 'receive') {
       this.#refill(context);

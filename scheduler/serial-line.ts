@@ -98,7 +98,6 @@ export class SerialLine {
     const passed = this.#carriedBytes - this.#earlierBytes - aheadBytes;
     this.#earlierNs += (passed * this.#nsNumerator) / this.#nsDenominator;
     this.#earlierBytes += passed;
-    this.#freeAtNs = this.freeAtNs;
     this.#freeAtRemainder = 0;
     this.#rateBps = rateBps;
     this.#nsNumerator = 8e9 / divisor;

@@ -35,7 +35,8 @@ export class SmallerScript {
 
   /** The smallest script found, and what playing it came to. */
   find(): { readonly script: Script; readonly outcome: TrialOutcome } {
-    for (let before = ''; before !== JSON.stringify(this.#script) && this.#framesLeft > 0; ) {
+    // It ends when nothing was accepted, and nothing is when no frames are left to be played.
+    for (let before = ''; before !== JSON.stringify(this.#script); ) {
       before = JSON.stringify(this.#script);
       this.#endWhereItBroke();
       this.#leaveOutSteps();

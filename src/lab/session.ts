@@ -210,7 +210,7 @@ export class LabSession {
       plans,
       layouts: machines.map(({ layout }) => layout),
     });
-    if (to !== undefined && to.atNs > 0) this.#startReplay({ to }, 'paused', machines);
+    if (to !== undefined && (to.atNs > 0 || to.events > 0)) this.#startReplay({ to }, 'paused', machines);
     this.#stale();
   }
 

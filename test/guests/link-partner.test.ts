@@ -441,6 +441,22 @@ describe('the wire gets another rate', () => {
     }
   });
 
+  test('PAUSE is counted in bits, not in rounded nanoseconds', () => {
+    const { kernel, partner, arrivals, send } = bench({ rateBps: 3e9 });
+    const pause = new Uint8Array(60);
+    pause.set([0x01, 0x80, 0xc2, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x88, 0x08, 0, 1, 0, 100]);
+    partner.transmitted(pause, 0, 60);
+    kernel.run(1_000);
+    send(60);
+    kernel.run(10_500);
+    partner.changeRate(1e6);
+    kernel.run(40_000_000);
+    partner.changeRate(1e9);
+    kernel.drain();
+    // 51,200 bits: 30,000 have passed after 10,000 ns, and at 1 Mb/s the rest takes 21,200,000 ns. Then 84 bytes go at that rate.
+    expect(arrivals.map(({ atNs }) => atNs - 500)).toEqual([10_500 + 21_200_000 + onWire(60) * 8_000]);
+  });
+
   test('a queue that was paused twice, and whose first pause frames wait for, keeps their order', () => {
     const { kernel, partner, arrivals, send } = bench({ mostRateBps: 1e10 });
     const pause = (quanta: number) => {
@@ -469,6 +485,15 @@ describe('the wire gets another rate', () => {
     expect(() => partner.changeRate(2e9)).toThrow(
       'a rate of 2000000000 b/s, expected at most the 1000000000',
     );
+  });
+
+  test('hears of it as late as of a frame, and follows', () => {
+    const { kernel, partner, arrivals, send } = bench({ mostRateBps: 1e10, propagationNs: 15_000 });
+    for (let sequence = 0; sequence < 3; sequence += 1) send(1514, sequence);
+    partner.rateChanged(1e10);
+    kernel.run(1_000_000);
+    // At 15,000 ns the second frame is on the wire.
+    expect(arrivals.map(({ atNs }) => atNs - 15_000)).toEqual([12_304, 24_608, 24_608 + 1_231]);
   });
 
   test('says at which rate the frame was sent that arrives', () => {

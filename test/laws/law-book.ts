@@ -1,6 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { runs } from '../support/whole.js';
+import { either, runs } from '../support/whole.js';
+
+/** Time of a law, and of that what its runs and the shrinking of a counterexample may take: an interrupted law has too few runs. */
+const LAW_MS = either(900_000, 120_000);
+const RUNS_MS = LAW_MS - 20_000;
 
 interface Entry {
   readonly wanted: number;
@@ -32,7 +36,7 @@ export class LawBook {
   ): void {
     const numRuns = runs(wholeRuns);
     this.note(name, numRuns);
-    test(name, () => {
+    test(name, { timeout: LAW_MS }, () => {
       fc.assert(
         fc.property(arbitrary, (value) => {
           let substantial = false;
@@ -42,7 +46,7 @@ export class LawBook {
           this.ran(name, substantial);
         }),
         // A counterexample is shrunk for as long as there is time, and told all the same.
-        { numRuns, interruptAfterTimeLimit: 45_000 },
+        { numRuns, interruptAfterTimeLimit: RUNS_MS },
       );
     });
   }

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { simulate } from '../../src/simulate.js';
+import { either } from '../support/whole.js';
 
-const DURATION_NS = 10_000_000;
+const DURATION_NS = either(10_000_000, 6_000_000);
 /** Wire bytes of a frame: padded to 60, and 24 for preamble and delimiter, FCS and gap. */
 const WIRE = { small: 84, big: 1538 };
 const idle = { kind: 'constant' as const, wireRateBps: 1_000_000 };

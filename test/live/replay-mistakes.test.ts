@@ -40,6 +40,7 @@ describe('replay refuses in one line, and ends with 2', () => {
     ],
     ['a folder', scratch.path('folder'), /folder: is not the log of a session/u],
     ['a file of another program', written('letter', 'dear reader'), /letter: is not the log of a session/u],
+    ['megabytes of one line', written('line', 'a'.repeat(6e6)), /line: is not the log of a session/u],
     ['an empty file', written('empty', ''), /empty: is not the log of a session/u],
     [
       'the log of a later edition',
@@ -97,6 +98,18 @@ describe('replay refuses in one line, and ends with 2', () => {
         Buffer.concat([GOOD.subarray(0, HEADER_END), new Uint8Array(100).fill(255).fill(1, 0, 1)]),
       ),
       /endless: a number above \d+: the file is damaged/u,
+    ],
+    [
+      'a number of zeros without an end',
+      written(
+        'zeros',
+        Buffer.concat([
+          GOOD.subarray(0, HEADER_END),
+          new Uint8Array(200).fill(128).fill(1, 0, 1),
+          Buffer.of(0),
+        ]),
+      ),
+      /zeros: a number above \d+: the file is damaged/u,
     ],
   ];
   it.each(cases)('%s', async (_what, path, said) => {

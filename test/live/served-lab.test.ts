@@ -253,6 +253,11 @@ describe('serve --lab', () => {
         /^changes\[0\]\.priority is 1, expected none: limited:drr reads weight, /u,
       ],
       [{ guest: 'red', weight: 0 }, /weight/u],
+      [{ weight: 2 }, /changes\[0\]\.guest is missing, expected the name of a guest$/u],
+      [
+        { rateBps: 1_000_000_000 },
+        /^rateBps is no knob of a session with real guests, expected an entry of `changes` in its scenario$/u,
+      ],
       [{ guest: 'green', weight: 2 }, /^guest is "green", expected a real guest: red, blue$/u],
       [{ guest: 'red', balloon: 4 }, /^red is a real guest: expected one of: weight, limitBps, priority$/u],
     ] as const) {

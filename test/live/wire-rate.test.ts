@@ -76,6 +76,36 @@ it('a change of the rate of the wire holds for real guests too, is in the replay
   }
 });
 
+it('an emulated guest beside them is due what the wire can carry at each rate', async () => {
+  const path = join(folder, 'session');
+  const made = new RecordedSession(path, {
+    nic: { rateBps: 1_000_000_000 },
+    guests: [
+      { name: 'a', attached: true, memoryMegabytes: 4 },
+      { name: 'model', traffic: { kind: 'greedy', startNs: 0 }, memoryMegabytes: 4 },
+    ],
+    changes: [
+      { atNs: 4_000_000, rateBps: 10_000_000 },
+      { atNs: 8_000_000, guest: 'model', traffic: { kind: 'greedy', frameBytes: 590 } },
+      { atNs: 12_000_000, rateBps: 100_000_000 },
+    ],
+  });
+  made.boot(0);
+  made.run(20_000_000 - made.machine.kernel.nowNs);
+  made.end();
+  const { out } = await invoke('replay', path, '--json');
+  const { runs } = JSON.parse(out) as {
+    readonly runs: readonly {
+      readonly guests: readonly { readonly name: string; readonly wireBytesDue: number }[];
+    }[];
+  };
+  const due = runs[0]?.guests.find(({ name }) => name === 'model')?.wireBytesDue ?? 0;
+  // 4 ms of 1 Gb/s, 8 of 10 Mb/s and 8 of 100 Mb/s; each rate begins behind the frame on the wire: 12.3 us, and 1.2 ms.
+  const bits = 4_000_000 + 8 * 10_000 + 8 * 100_000;
+  expect(due * 8).toBeLessThan(bits + 12_304);
+  expect(due * 8).toBeGreaterThan(bits - 12_304 - 1_230_400 / 10);
+});
+
 it('without it all frames leave in the time of 1 Gb/s', () => {
   const made = session(join(folder, 'session'), []);
   made.run(1_000_000 + 2 * FRAMES * 12_304);

@@ -8,11 +8,14 @@ const OVERHEAD = 24;
 /** Quantum of the round robins: a window shorter than many of them shows where in a round it began. */
 const QUANTUM_BYTES = 1514;
 
+/** What generation 3 x8 leaves of a faster wire: windows there are as long in frames. Of short frames it carries no more. */
+const CARRIED_BPS = 20e9;
+
 /** Time in which a wire carries `due` of the largest frames, or of quanta, for each unit of weight. */
 function windowNs(senders: readonly Sender[], rateBps: number, due: number): number {
   const largest = Math.max(QUANTUM_BYTES, ...senders.map(({ frameBytes }) => frameBytes)) + OVERHEAD;
   const units = senders.reduce((sum, { weight }) => sum + weight, 0);
-  return Math.ceil((largest * units * due * 8e9) / rateBps);
+  return Math.ceil((largest * units * due * 8e9) / Math.min(rateBps, CARRIED_BPS));
 }
 
 /** Jain's index of wire bytes per unit of weight, over a window that begins when all are backlogged. */
@@ -41,7 +44,10 @@ describe('wire bytes of contexts that are backlogged from their doorbells', () =
     }
   });
 
-  it('follow the weights, whatever the frames and up to what the wire or the PCIe link carries', () => {
+  // In the whole form these are tens of millions of events, minutes on a busy machine.
+  it('follow the weights, whatever the frames and up to what the wire or the PCIe link carries', {
+    timeout: 900_000,
+  }, () => {
     const sender = fc.record({
       frameBytes: fc.oneof(fc.constantFrom(60, 128, 1514, 9018), fc.integer({ min: 60, max: 9018 })),
       weight: fc.integer({ min: 1, max: 4 }),
@@ -52,11 +58,9 @@ describe('wire bytes of contexts that are backlogged from their doorbells', () =
         fc.constantFrom(10e6, 1e9, 10e9, 25e9, 100e9, 400e9, 800e9),
         fc.constantFrom('drr', 'drr', 'srr', 'sfq', 'wf2q+'),
         (senders, rateBps, discipline) => {
-          // At 100 Gb/s and more generation 3 x8 carries less than the wire: the window is as long in frames.
-          const due = (rateBps > 50e9 ? 400 : 100) * Math.max(1, rateBps / 400e9);
           // The FIFO has space for 273 frames of 60 bytes, and a context whose slots are all there has posted nothing.
           const slots = 512;
-          const { index } = shareOut(senders, rateBps, due, { discipline, slots });
+          const { index } = shareOut(senders, rateBps, 100, { discipline, slots });
           expect(index, `${discipline} at ${rateBps}`).toBeGreaterThan(0.999);
         },
       ),

@@ -191,6 +191,35 @@ describe('completions', () => {
     }
   });
 
+  it.each([
+    ['fewer frames', COALESCE_FRAMES, 1, 0],
+    ['no wait', COALESCE_NS, 0, 0],
+    ['a wait that is over', COALESCE_NS, 50_000, 0],
+    ['a wait that ends sooner', COALESCE_NS, 300_000, 300_000],
+    ['a wait that ends later', COALESCE_NS, 20_000_000, 20_000_000],
+    ['more frames', COALESCE_FRAMES, 200, 10_000_000],
+  ])('a change of the coalescing holds for what waits already: %s', (_what, mailbox, value, waitsNs) => {
+    const card = new Card();
+    card.attachVectors();
+    const guest = new Guest(card, 0);
+    guest.mailbox(COALESCE_FRAMES, 100);
+    guest.mailbox(COALESCE_NS, 10_000_000);
+    const raisedAtNs: number[] = [];
+    card.host.onRaise = () => raisedAtNs.push(card.kernel.nowNs);
+    guest.send(frame(60));
+    card.run(100_000);
+    expect(raisedAtNs).toEqual([]);
+    guest.mailbox(mailbox, value);
+    const changedAtNs = card.kernel.nowNs;
+    card.settle();
+    expect(raisedAtNs).toHaveLength(1);
+    const [atNs = 0] = raisedAtNs;
+    if (waitsNs === 0) expect(atNs - changedAtNs).toBeLessThan(10_000);
+    else expect(atNs - waitsNs).toBeGreaterThan(0);
+    expect(atNs - waitsNs).toBeLessThan(changedAtNs + (waitsNs === 0 ? 10_000 : 0));
+    card.nic.checkInvariants();
+  });
+
   // A ring shorter than COALESCE_FRAMES slept until the timer: its guest could post nothing more before that.
   it('of half a ring are told although more would have to gather: none of them is told later than that', () => {
     fc.assert(

@@ -121,6 +121,30 @@ describe('the wire of a card gets another rate', () => {
     expect(waitedNs).toBeLessThan(WIRE_BYTES * 80);
   });
 
+  it('a pause that is asked for while the last slow frame leaves is repeated in the time of the new rate', () => {
+    const { card, guest } = sending(40, {
+      rateBps: 100e6,
+      pfcClasses: 8,
+      pfcXoffBytes: 9_018,
+      pfcXonBytes: 100,
+      pfcReceiveBytes: 40_000,
+      pfcQuanta: 1_000,
+    });
+    runInto(card, 3, 20_000);
+    card.nic.changeRate(1e9);
+    card.run(1_000);
+    card.arrive(frame(9018, guest.mac));
+    const asked = () => card.controls.length;
+    while (asked() < 2 && card.kernel.step());
+    const [first, second] = card.controls;
+    const slowEndsNs = card.sent[3]?.endNs ?? 0;
+    expect(first?.endNs).toBe(slowEndsNs + PFC_BYTES * 8);
+    // Half of 1,000 quanta at 1 Gb/s, and at most the frame that is on the wire then.
+    const laterNs = (second?.startNs ?? 0) - (first?.endNs ?? 0);
+    expect(laterNs).toBeGreaterThanOrEqual(500 * QUANTUM_BITS);
+    expect(laterNs).toBeLessThan(500 * QUANTUM_BITS + WIRE_BYTES * 8);
+  });
+
   it.each([
     [1e9, 10e9],
     [10e9, 1e9],
@@ -146,6 +170,22 @@ describe('the wire of a card gets another rate', () => {
     card.arrive(pfc({ 3: 10 }));
     const pauseNs = Math.ceil((10 * QUANTUM_BITS * 1e9) / to);
     card.run(pauseNs - 1);
+    expect(card.nic.isPaused(contextId(0))).toBe(true);
+    card.run(1);
+    expect(card.nic.isPaused(contextId(0))).toBe(false);
+  });
+
+  it('and from one rate to another while it lasts', () => {
+    const { card } = sending(0, { rateBps: 1e9, pfcClasses: 8 });
+    const beganNs = card.kernel.nowNs;
+    card.arrive(pfc({ 3: 1_000 }));
+    for (const rateBps of [1e8, 1e10, 4e9]) {
+      card.run(10_000);
+      card.nic.changeRate(rateBps);
+    }
+    // Of 512,000 bits 10,000, 1,000 and 100,000 have passed; the rest takes a quarter of a nanosecond each.
+    const leftNs = (512_000 - 10_000 - 1_000 - 100_000) / 4;
+    card.kernel.run(beganNs + 30_000 + leftNs - 1);
     expect(card.nic.isPaused(contextId(0))).toBe(true);
     card.run(1);
     expect(card.nic.isPaused(contextId(0))).toBe(false);

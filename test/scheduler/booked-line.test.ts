@@ -193,6 +193,21 @@ describe('a line on which frames are booked', () => {
     expect(line.capacityBytes(0, 2_000)).toBe(1_500);
   });
 
+  it('an event that comes some time after the end keeps that time when its frame is booked anew', () => {
+    const kernel = new EventKernel();
+    const line = new BookedLine(kernel, 8e9);
+    const events: number[] = [];
+    const handler = kernel.register('test', () => events.push(kernel.nowNs));
+    line.book(100, 0, handler, 0, 0, 30);
+    line.book(200, 0, handler, 0, 0, 50);
+    line.book(10, 0, handler);
+    kernel.run(60);
+    line.changeRate(4e9);
+    kernel.drain();
+    // The frames end at 100, 500 and 520 ns.
+    expect(events).toEqual([130, 520, 550]);
+  });
+
   it('tells what waits and when it ends', () => {
     const kernel = new EventKernel();
     const line = new BookedLine(kernel, 8e9);

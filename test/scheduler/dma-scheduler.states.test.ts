@@ -202,6 +202,10 @@ describe('a context that is paused', () => {
     const left = paused();
     left.scheduler.leave(first);
     left.scheduler.leave(first);
+    for (const { scheduler } of [emptied, withdrawn, left]) {
+      expect(scheduler.backlogged).toBe(0);
+      scheduler.checkInvariants();
+    }
     expect([left.told(), left.scheduler.has(first)]).toEqual([['withdraw 0', 'leave 0'], false]);
   });
 

@@ -109,6 +109,26 @@ describe('the order of events', () => {
     expect(ran).toEqual([1, 2, 4, 6, 7, 8, 9, 10, 1_023, 1_024, 7_000, 9_487, 9_488, 9_999]);
   });
 
+  it.each([{ waitNs: [] }, { waitNs: [10_000] }, { waitNs: [3_500, 2 ** 40] }])(
+    'events at any distance run at their time, with others far ahead: $waitNs',
+    ({ waitNs }) => {
+      for (const nowNs of [0, 1_023, 1_024, 1_100, 2_047, 2_048, 3_000]) {
+        const kernel = new EventKernel(16);
+        const ran: number[] = [];
+        const note = kernel.register('note', () => void ran.push(kernel.nowNs));
+        for (const atNs of waitNs) kernel.scheduleAt(atNs, note);
+        kernel.run(nowNs);
+        const atNs = [0, 500, 1_023, 1_024, 2_047, 2_048, 2_500, 4_000, 5_000, 9_999].map((ns) => nowNs + ns);
+        for (const ns of atNs) {
+          kernel.scheduleAt(ns, note);
+          kernel.checkInvariants();
+        }
+        kernel.drain(100);
+        expect(ran).toEqual([...atNs, ...waitNs].sort((x, y) => x - y));
+      }
+    },
+  );
+
   it('survives growth in the middle of an instant', () => {
     const kernel = new EventKernel(16);
     const ran: number[] = [];
@@ -196,6 +216,24 @@ describe('defects', () => {
     kernel.run(5);
     expect(kernel.nowNs).toBe(5);
   });
+
+  it.each([1, 2_000, 1_000_000])(
+    'a reported error ends the run after its event, also where the next ones are %i ns apart',
+    (apartNs) => {
+      const kernel = new EventKernel();
+      const ran: number[] = [];
+      const reports = kernel.register('reports', (id) => {
+        ran.push(id);
+        if (id !== 2) kernel.fail(new Error(`event ${id}`));
+      });
+      for (const id of [1, 2, 3]) kernel.scheduleAt(id * apartNs, reports, id);
+      expect(() => kernel.run(9 * apartNs)).toThrow('event 1');
+      expect([kernel.nowNs, kernel.pending]).toEqual([apartNs, 2]);
+      expect(() => kernel.drain()).toThrow('event 3');
+      expect([ran, kernel.nowNs]).toEqual([[1, 2, 3], 3 * apartNs]);
+      expect(kernel.drain()).toBe(0);
+    },
+  );
 
   it('an error reported between two runs is thrown by the next one before any event', () => {
     const kernel = new EventKernel();

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { z } from 'zod';
-import type { DOCUMENT_SCHEMAS } from './document-schemas.js';
+import type { DOCUMENT_SCHEMAS } from './document-schema-list.js';
 
 export type DocumentPath = (typeof DOCUMENT_SCHEMAS)[number]['path'];
 export type Document = Readonly<Record<string, unknown>>;

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
-import { DOCUMENT_SCHEMAS, documentSchema } from './document-schemas.js';
+import { DOCUMENT_SCHEMAS } from './document-schema-list.js';
+import { documentSchema } from './document-schemas.js';
 
 // Writes the schemas of documents: `npm run schema:documents`.
 for (const document of DOCUMENT_SCHEMAS) {

@@ -50,7 +50,9 @@ export class DomainNumbers {
   take(): number {
     const number = this.#free.pop() ?? this.#next++;
     if (number >= this.#limit)
-      throw new ParameterError(`all ${this.#limit} domain IDs of the IOMMU are taken`);
+      throw new ParameterError(
+        `all ${this.#limit} domain IDs of the IOMMU are taken, expected fewer guests at a time, or more bits: iommu.capabilities.domainBits`,
+      );
     return number;
   }
 

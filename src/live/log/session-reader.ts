@@ -155,7 +155,8 @@ export class SessionReader {
       const byte = present(this.#window[this.#at]);
       this.#at += 1;
       value += (byte & 127) * factor;
-      if (value > MOST_NUMBER)
+      // As digits that are all 0 have no end either, it is the factor that ends them.
+      if (value > MOST_NUMBER || factor > MOST_NUMBER)
         throw new SessionLogError(`${this.#path}: a number above ${MOST_NUMBER}: the file is damaged`);
       if (byte < 128) return value;
     }
@@ -165,7 +166,8 @@ export class SessionReader {
   #have(bytes: number): boolean {
     if (this.#window.length - this.#at >= bytes) return true;
     const left = this.#window.length - this.#at;
-    const next = new Uint8Array(Math.max(WINDOW_BYTES, bytes));
+    // Doubled: a line is asked for byte by byte.
+    const next = new Uint8Array(Math.max(WINDOW_BYTES, bytes, 2 * left));
     next.set(this.#window.subarray(this.#at));
     let filled = left;
     while (filled < next.length) {

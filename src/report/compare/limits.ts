@@ -34,7 +34,7 @@ function reasonText(run: RunResult): string | undefined {
 /** Who stayed below its due since its ring holds less than the card's FIFO. */
 function ringText({ ringLimited }: RunResult): string | undefined {
   if (ringLimited === undefined) return undefined;
-  return `${namesText(ringLimited)} got less than was due, because their rings were full of frames on their way (ring-limited: more transmitSlots would mend it)`;
+  return `${namesText(ringLimited)} got less than was due, because their rings were full of frames on their way (ring-limited: transmitSlots)`;
 }
 
 /** Who stayed below its due for want of CPU time, and whether the wire was full meanwhile. */

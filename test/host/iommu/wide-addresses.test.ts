@@ -294,6 +294,29 @@ describe.each(CASES)('addresses of 2^53 and more (row A54, Linux generic_pt): %s
   });
 });
 
+describe('a buffer across 2^64', () => {
+  it('ends there: its second page is not page 0, though the unit knows that', () => {
+    const bench = new WideBench(amdvi, (1n << 64n) - 0x5000n);
+    bench.map(0n, SECOND + 0x1000, WRITE);
+    bench.open();
+    bench.post('receive', 0n, 2048);
+    bench.post('receive', (1n << 64n) - 16n, 2048);
+    bench.settle();
+    const came = frame(1400, MAC, 0x0200_0000_ff01, 9);
+    bench.nic.receive(came, 0, came.length);
+    bench.settle();
+    expect(bench.faults).toEqual([]);
+    const landed = new Uint8Array(came.length);
+    bench.memory.read(hostPhysicalAddress(SECOND + 0x1000), came.length, landed, 0);
+    expect(landed).toEqual(came);
+    bench.nic.receive(frame(1400, MAC, 0x0200_0000_ff02, 7), 0, 1400);
+    bench.settle();
+    expect(bench.faults).toMatchObject([{ context: 0, direction: 'receive', reason: 'payload-abort' }]);
+    bench.memory.read(hostPhysicalAddress(SECOND + 0x1000), came.length, landed, 0);
+    expect(landed).toEqual(came);
+  });
+});
+
 describe('the bus for addresses of 2^53 and more', () => {
   const page = busAddress(2 ** 58);
 

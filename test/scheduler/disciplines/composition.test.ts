@@ -74,9 +74,11 @@ describe('a hierarchy of tenants of tenants', () => {
       3: { share: { weight: 1 }, parent: 4 },
       4: { share: { weight: 1 }, parent: 3 },
     };
-    expect(() => tenantPath(cycle, 3)).toThrow('tenants: tenant 3 is among its own parents');
+    expect(() => tenantPath(cycle, 3)).toThrow(
+      'tenants: the parent of 3 is 4, expected none that is below it',
+    );
     expect(() => joined('drr/prr', cycle, inTenants(4))).toThrow(
-      'tenants: tenant 4 is among its own parents',
+      'tenants: the parent of 4 is 3, expected none that is below it',
     );
   });
 

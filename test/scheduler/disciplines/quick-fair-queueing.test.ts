@@ -2,10 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { contextId } from '../../../scheduler/branded.js';
 import type { Share } from '../../../scheduler/discipline.js';
 import { QuickFairQueueing } from '../../../scheduler/disciplines/index.js';
+import { either } from '../../support/whole.js';
 import { playBacklog } from './play.js';
 import { type Backlog, type Load, playArrivals, playGroups } from './quick-pair.js';
 
 const UNITS_PER_BYTE = 2 ** 16;
+/** Frames that are granted, and where every group is looked at after each. */
+const GRANTS = either(600, 300);
+const CHECKED = either(300, 100);
 
 const weighted = (weights: readonly number[]): Share[] => weights.map((weight) => ({ weight }));
 const LOADS: readonly [string, Omit<Load, 'grants'>][] = [
@@ -69,27 +73,27 @@ const BACKLOGS: readonly [string, Omit<Backlog, 'grants'>][] = [
 
 describe('groups that block those below them', () => {
   it.each(BACKLOGS)('%s, are served by the published rule', (_name, backlog) => {
-    expect(playGroups({ ...backlog, grants: 600 }).grants).toBe(600);
+    expect(playGroups({ ...backlog, grants: GRANTS }).grants).toBe(GRANTS);
   });
 
   it.each(BACKLOGS)('%s, are each in the set in which the rule has it', (_name, backlog) => {
-    expect(playGroups({ ...backlog, grants: 300, isChecked: true }).grants).toBe(300);
+    expect(playGroups({ ...backlog, grants: CHECKED, isChecked: true }).grants).toBe(CHECKED);
   });
 });
 
 describe('quick fair queueing serves by the published rule contexts', () => {
   it.each(LOADS)('%s', (_name, load) => {
-    expect(playArrivals({ ...load, grants: 600 }).grants).toBeGreaterThanOrEqual(600);
+    expect(playArrivals({ ...load, grants: GRANTS }).grants).toBeGreaterThanOrEqual(GRANTS);
   });
 
   it.each(LOADS)('%s, with frames that arrive between selection and service', (_name, load) => {
-    expect(playArrivals({ ...load, grants: 600, reentry: true }).grants).toBeGreaterThanOrEqual(600);
+    expect(playArrivals({ ...load, grants: GRANTS, reentry: true }).grants).toBeGreaterThanOrEqual(GRANTS);
   });
 
   it.each(LOADS)('%s, and every group is in the set in which the rule has it', (_name, load) => {
     expect(
-      playArrivals({ ...load, grants: 300, reentry: true, isChecked: true }).grants,
-    ).toBeGreaterThanOrEqual(300);
+      playArrivals({ ...load, grants: CHECKED, reentry: true, isChecked: true }).grants,
+    ).toBeGreaterThanOrEqual(CHECKED);
   });
 });
 

@@ -139,11 +139,12 @@ describe('a script that breaks a law is made smaller', () => {
   });
 
   it('and contexts are numbered as they are ordered, from 0 on, where that breaks the law', () => {
-    const steps = [join(90, 1), join(17, 1), arrive(90, 60, 1), arrive(17, 60, 1)];
+    const serve: Step = { step: 'serve', frames: 1 };
+    const steps = [join(90, 1), serve, join(17, 1), arrive(90, 60, 1), arrive(17, 60, 1)];
     const breaks = (script: Script) => {
       const [first, second] = arrivalsOf(script);
       return (
-        script.steps.length === 4 &&
+        script.steps.length === 5 &&
         first !== undefined &&
         second !== undefined &&
         second.context < first.context
@@ -151,9 +152,22 @@ describe('a script that breaks a law is made smaller', () => {
     };
     expect(smallest({ startNs: 0, steps }, breaks).script.steps).toEqual([
       join(1, 1),
+      serve,
       join(0, 1),
       arrive(1, 60, 1),
       arrive(0, 60, 1),
+    ]);
+  });
+
+  it('and that all at once, where one alone would mend it: two neighbours stay neighbours', () => {
+    const breaks = (script: Script) => {
+      const [first, second] = arrivalsOf(script);
+      return first !== undefined && second !== undefined && second.context === first.context + 1;
+    };
+    const steps = [arrive(63, 60, 1), arrive(64, 60, 1)];
+    expect(smallest({ startNs: 0, steps }, breaks).script.steps).toEqual([
+      arrive(0, 60, 1),
+      arrive(1, 60, 1),
     ]);
   });
 

@@ -28,7 +28,7 @@ describe(WHOLE ? 'the whole matrix' : 'the matrix of five approaches', () => {
 
   beforeAll(() => {
     cells = [...playMatrix(MATRIX)];
-  }, 120_000);
+  });
 
   it('has a cell for each attack on each approach, and few of them do not apply', () => {
     expect(ATTACKS.length).toBeGreaterThanOrEqual(18);
@@ -168,7 +168,7 @@ describe('a part of the matrix', () => {
     const verdicts = (document: string) =>
       (JSON.parse(document) as { cells: { verdict: string }[] }).cells.map(({ verdict }) => verdict);
     expect(verdicts(play(77))).toEqual(verdicts(first));
-  }, 60_000);
+  });
 });
 
 describe('the table of expectations', () => {

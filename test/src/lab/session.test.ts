@@ -52,6 +52,14 @@ describe('a session of the lab', () => {
     expect(open(scenario, [{ ...none, name: 'web.pcapng' }])?.kind).toBe('opened');
   });
 
+  it('opens at an event of the first instant too, as a link names it', () => {
+    const client = new LabClient();
+    const state = { plans: [plan], position: { atNs: 0, events: 2 }, paceNs: null };
+    const { plans, position: to } = decodeLink(encodeLink(state));
+    client.ask({ kind: 'open', version: PROTOCOL_VERSION, plans, to });
+    expect(client.settle().position).toEqual({ atNs: 0, events: 2 });
+  });
+
   it('steps to the next event, the next frame and the next fault, or to the end of the run', () => {
     const client = new LabClient();
     client.open({ ...plan, scenario: { ...scenario, durationNs: 300_000 } });
@@ -374,9 +382,10 @@ describe('a knob that is turned while the machine runs', () => {
     client.ask({ kind: 'go', to: { atNs: 400_000, events: 0 } });
     client.settle();
     client.ask({ kind: 'inspect', machine: 0, subject: { kind: 'scheduler' } });
-    const text = JSON.stringify(client.settle().details);
-    // Virtual time goes on with each frame; in a discipline that was only asked whether it takes the change it is 0.
-    expect(text).toMatch(/V = [1-9]/u);
+    const contexts = client.settle().details?.sections.find(({ title }) => title === 'Contexts');
+    // The column of transmit. Virtual time goes on with each frame; where nothing was sent V is 0.
+    expect(contexts?.rows.map(([, , transmit]) => transmit)).toHaveLength(3);
+    for (const [, , transmit] of contexts?.rows ?? []) expect(transmit).toMatch(/V = [1-9]/u);
   });
 
   it('is refused in one line when the discipline does not read it, and nothing changes', () => {

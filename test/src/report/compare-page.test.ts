@@ -166,6 +166,12 @@ describe('the page of a comparison', () => {
     expect(sentences).toHaveLength(2);
     expect(sentences[0]).toMatch(/^Under a, c the wire is full, .* light got less/u);
     expect(sentences[1]).toMatch(/^Under b light sent less/u);
+    const byRing = limited('d', 1);
+    const { cpuLimited: _core, ...run } = byRing.run;
+    const [ring] = limitsAnswers([{ ...byRing, run: { ...run, ringLimited: ['light'] } }]);
+    expect(ring).toMatch(
+      /^Under d light got less than was due, because their rings were full .* \(ring-limited: transmitSlots\)\.$/u,
+    );
     const driverDomain = limitsAnswers(compareRuns(runs, THROUGH)).filter((text) =>
       text.startsWith('driver-domain carries'),
     );

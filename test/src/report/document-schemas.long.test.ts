@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { expectDescribed, storedText } from '../../support/described.js';
-import { DOCUMENT_SCHEMAS, documentSchema } from '../../support/document-schemas.js';
+import { DOCUMENT_SCHEMAS } from '../../support/document-schema-list.js';
+import { documentSchema } from '../../support/document-schemas.js';
 import { invoke } from '../cli/invoke.js';
 
 test.for(DOCUMENT_SCHEMAS)(

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { EXPERIMENTS } from '../../../src/experiments/index.js';
 import { type Document, expectDescribed, storedText } from '../../support/described.js';
-import { DOCUMENT_SCHEMAS } from '../../support/document-schemas.js';
+import { DOCUMENT_SCHEMAS } from '../../support/document-schema-list.js';
 import { invoke } from '../cli/invoke.js';
 import { emptyFolder, STUDY, studyFile } from '../sweep/study-lab.js';
 

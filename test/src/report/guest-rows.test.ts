@@ -39,6 +39,9 @@ describe('the guests of a run as text', () => {
     const long = 'x'.repeat(70);
     expect(limitedText({ cpuLimited: [long] })).toBe(`CPU-limited: ${long}${tail}`);
     expect(limitedText({})).toBeUndefined();
+    expect(limitedText({ cpuLimited: ['a'], ringLimited: ['b'] })).toBe(
+      `CPU-limited: a${tail}; ring-limited: b sent less than the wire had for them, because their rings were full of frames on their way (transmitSlots)`,
+    );
   });
 
   test('forty guests fit a screen: the worst, percentiles, the best', async () => {

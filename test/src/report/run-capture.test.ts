@@ -5,6 +5,7 @@ import { type Machine, type ScenarioInput, simulate } from '../../../src/index.j
 import type { RunResult } from '../../../src/machine/run.js';
 import { RunCapture } from '../../../src/report/run-capture.js';
 import { epochToNs, tshark, tsharkFields, tsharkInstalled } from '../../support/tshark.js';
+import { some } from '../../support/whole.js';
 import { scratchFolder } from './scratch-folder.js';
 
 const scratch = scratchFolder();
@@ -32,7 +33,7 @@ async function captured(
   return [path, result];
 }
 
-test.runIf(tsharkInstalled).for(['none', 'cdna', 'iommu:single-use', 'driver-domain'])(
+test.runIf(tsharkInstalled).for(some(['none', 'cdna', 'iommu:single-use', 'driver-domain']))(
   '%s: tshark gives back what the JSON says: frames, bytes and times, an interface per context',
   async (protection) => {
     const [path, result] = await captured('run.pcapng', protection);
