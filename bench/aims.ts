@@ -42,7 +42,9 @@ const AIMS: readonly Aim[] = [
       aim: `${protection}: at most 16 bytes allocated per packet`,
       judge: (findings) => {
         const rows = findings.get('allocation')?.filter((row) => row.protection === protection);
-        return most(rows, 'bytesPerPacket', 16, 'bytes', (row) => [`${row.frameBytes} bytes per frame`]);
+        return most(rows, 'bytesPerPacket', 16, 'bytes', (row) => [
+          `${row.frameBytes} bytes per frame that is ${row.traffic ?? 'sent'}`,
+        ]);
       },
     }),
   ),

@@ -18,6 +18,8 @@ export interface GreedyMachineOptions {
   /** Frames, and ns, for which a card collects what is finished before it says so. @defaultValue 16 and 50,000 */
   readonly coalesceFrames?: number;
   readonly coalesceNs?: number;
+  /** Virtual time at which the machine begins, ns. @defaultValue 0 */
+  readonly startNs?: number;
   /** Called for each frame that leaves. */
   readonly tap?: WirePort;
 }
@@ -41,6 +43,7 @@ export class GreedyMachine {
   constructor(options: GreedyMachineOptions) {
     const { protection, contexts, frameBytes, transmitSlots = 64, receiveSlots = 16 } = options;
     const { kernel } = this;
+    if (options.startNs !== undefined) kernel.run(options.startNs);
     this.partner = new LinkPartner(kernel, {
       rateBps: RATE_BPS,
       propagationNs: 500,
@@ -101,9 +104,9 @@ export class GreedyMachine {
 
 function both(tap: WirePort, wire: WirePort): WirePort {
   return {
-    transmitted(bytes, offset, length, context, index, startNs, endNs) {
-      tap.transmitted(bytes, offset, length, context, index, startNs, endNs);
-      wire.transmitted(bytes, offset, length, context, index, startNs, endNs);
+    transmitted(bytes, offset, length, context, index, times) {
+      tap.transmitted(bytes, offset, length, context, index, times);
+      wire.transmitted(bytes, offset, length, context, index, times);
     },
   };
 }

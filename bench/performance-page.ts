@@ -86,9 +86,19 @@ const RENDERERS: Readonly<Record<string, Render>> = {
     ),
   allocation: (rows) =>
     table(
-      ['approach', 'bytes per frame', 'bytes allocated', 'by growth of the heap', 'most by'],
+      [
+        'approach',
+        'frames',
+        'from',
+        'bytes per frame',
+        'bytes allocated',
+        'by growth of the heap',
+        'most by',
+      ],
       rows.map((row) => [
         row.protection,
+        row.traffic,
+        row.startNs === 0 ? 'the start' : '3 s',
         int(row.frameBytes),
         decimal(row.bytesPerPacket),
         decimal(row.grownBytesPerPacket),

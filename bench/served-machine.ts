@@ -12,12 +12,14 @@ const GAP_NS = 20_000;
 export class ServedMachine {
   readonly machine: GreedyMachine;
 
-  constructor(protection: string, frameBytes: number) {
+  /** @param startNs virtual time at which it begins */
+  constructor(protection: string, frameBytes: number, startNs = 0) {
     const machine = new GreedyMachine({
       protection,
       contexts: GUESTS,
       frameBytes,
       idle: true,
+      startNs,
       coalesceFrames: 1,
       coalesceNs: 0,
     });
@@ -32,7 +34,7 @@ export class ServedMachine {
           source: driver.port.mac,
           destination: 0x020000010001,
           sizes,
-          startNs: index * GAP_NS,
+          startNs: startNs + index * GAP_NS,
           wireRateBps: (wireBytes(frameBytes) * 8e9) / (GUESTS * GAP_NS),
         }),
       );

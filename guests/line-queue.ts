@@ -3,6 +3,7 @@ import { FrameFifo } from '../nic/frame-fifo.js';
 import { BookedLine } from '../scheduler/booked-line.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
+import { absent } from '../scheduler/present.js';
 import { type Deliver, type NearEndSender, type PullSource, paddedBytes } from './near-end-sender.js';
 
 /** The cable, and how much may wait for it. */
@@ -123,10 +124,17 @@ export class LineQueue implements NearEndSender {
   /** A frame that comes in the nanosecond in which the line falls free follows without a gap: one ahead will do. */
   #pullAhead(): void {
     while (this.#pulls.length > 0 && this.#framesHere === 0) {
-      const [source] = this.#pulls.splice(0, 1);
-      const frame = source?.pull()?.bytes;
-      if (source === undefined || frame === undefined) continue;
-      this.#pulls.push(source);
+      const source = this.#pulls[0] ?? absent();
+      const frame = source.pull()?.bytes;
+      if (frame === undefined) {
+        this.#pulls.shift();
+        continue;
+      }
+      // A list that becomes empty gives its memory away, so one alone stays where it is.
+      if (this.#pulls.length > 1) {
+        this.#pulls.shift();
+        this.#pulls.push(source);
+      }
       this.send(frame, 0, frame.length);
     }
   }

@@ -5,13 +5,14 @@ import { MAX_FRAME_BYTES } from '../nic/descriptor.js';
 import type { WirePort } from '../nic/host-port.js';
 import { PAUSE_QUANTUM_BITS, pauseQuanta } from '../nic/mac-control.js';
 import { pfcFrame } from '../nic/pfc-frame.js';
+import { isSameStation } from '../nic/station-address.js';
+import { StationTable } from '../nic/station-table.js';
 import { InvariantViolation, ParameterError } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { ClassQueues } from './class-queues.js';
 import { LineQueue } from './line-queue.js';
 import type { Deliver } from './near-end-sender.js';
 import type { ReceiveHandler } from './nic-driver.js';
-import { readMac } from './traffic/mac-address.js';
 import { takeFrames } from './traffic/take-frames.js';
 import type { TrafficSource } from './traffic/traffic-source.js';
 
@@ -55,9 +56,9 @@ export class LinkPartner implements WirePort {
   readonly #obey: HandlerId;
   readonly #newRate: HandlerId;
   readonly #subscriptions: Subscription[] = [];
-  readonly #responders = new Map<number, ReceiveHandler>();
+  readonly #responders = new StationTable<ReceiveHandler>();
   /** Traffic class of each station of the near end. */
-  readonly #stations = new Map<number, number>();
+  readonly #stations = new StationTable<number>();
   // Frames on their way from the NIC that have a listener at the far end, oldest first.
   readonly #heard: Uint8Array[] = [];
   /** MAC control frames likewise. */
@@ -228,7 +229,7 @@ export class LinkPartner implements WirePort {
   send(bytes: Uint8Array, offset: number, length: number): boolean {
     if (this.#sender instanceof LineQueue) return this.#sender.send(bytes, offset, length);
     // A frame for no station of the near end, or for several of them, is of class 0.
-    const trafficClass = length < 6 ? 0 : (this.#stations.get(readMac(bytes, offset)) ?? 0);
+    const trafficClass = length < 6 ? 0 : (this.#stations.at(bytes, offset) ?? 0);
     return this.#sender.send(bytes, offset, length, trafficClass);
   }
 
@@ -257,10 +258,9 @@ export class LinkPartner implements WirePort {
       this.#kernel.post(this.#options.propagationNs, this.#pause, quanta);
       return;
     }
-    const destination = readMac(bytes, offset);
-    if (!this.#responders.has(destination)) {
-      if (!this.#stations.has(destination)) return;
-      if (!this.#options.reflect || destination === readMac(bytes, offset + 6)) {
+    if (this.#responders.at(bytes, offset) === undefined) {
+      if (this.#stations.at(bytes, offset) === undefined) return;
+      if (!this.#options.reflect || isSameStation(bytes, offset, offset + 6)) {
         this.#notReflected += 1;
         return;
       }
@@ -272,8 +272,7 @@ export class LinkPartner implements WirePort {
   #onHear(): void {
     const frame = this.#heard.shift();
     if (frame === undefined) return;
-    const destination = readMac(frame, 0);
-    const responder = this.#responders.get(destination);
+    const responder = this.#responders.at(frame, 0);
     if (responder === undefined) {
       this.send(frame, 0, frame.length);
       return;

@@ -19,6 +19,13 @@ export const WIDE_ADDRESS_HIGH = 2 ** 21;
  */
 export type BusAddress = Branded<'BusAddress'>;
 
+/**
+ * Number of a 4,096-byte page of bus addresses: an address divided by `PAGE_BYTES`. With an offset beside it, it names
+ * every byte of 64 bits of address; and below 2^43 it is an integer that the engine hands on as it is, where an address
+ * from 2^31 on is allocated anew by each call that takes it.
+ */
+export type BusPageNumber = Branded<'BusPageNumber'>;
+
 /** An address of the machine's memory, as a DRAM controller sees it. */
 export type HostPhysicalAddress = Branded<'HostPhysicalAddress'>;
 
@@ -34,10 +41,7 @@ export type IoVirtualAddress = Branded<'IoVirtualAddress'>;
 /** Number of a 4,096-byte page of the machine's memory: a host-physical address divided by `PAGE_BYTES`. */
 export type PageNumber = Branded<'PageNumber'>;
 
-/**
- * Number of a 4,096-byte page of I/O virtual addresses: an address divided by `PAGE_BYTES`. For addresses below 2^43 it is
- * an integer that the engine hands on as it is; an address from 2^31 on is allocated anew by every call that takes it.
- */
+/** Number of a 4,096-byte page of I/O virtual addresses; an integer to the engine as a `BusPageNumber` is. */
 export type IoPageNumber = Branded<'IoPageNumber'>;
 
 /** Bus, device and function of the sender of a PCI Express request: bits 15:8, 7:3 and 2:0. */
@@ -52,6 +56,21 @@ export type MemoryAddress = BusAddress | HostPhysicalAddress | GuestPhysicalAddr
 /** A number read from a descriptor, a register or a ring base, which the card only ever uses as a bus address. */
 export function busAddress(value: number): BusAddress {
   return value as BusAddress;
+}
+
+/** The page that holds a bus address. */
+export function busPageOf(address: BusAddress): BusPageNumber {
+  return busPageNumber(Math.floor(address / PAGE_BYTES));
+}
+
+/** A number that counts pages of bus addresses. */
+export function busPageNumber(value: number): BusPageNumber {
+  return value as BusPageNumber;
+}
+
+/** The first bus address of a page. */
+export function busPageAddress(page: BusPageNumber): BusAddress {
+  return busAddress(page * PAGE_BYTES);
 }
 
 /** A number that the translation, or the table of page owners, has produced as an address of real memory. */
@@ -161,14 +180,24 @@ export function passedThrough(address: BusAddress): HostPhysicalAddress {
   return hostPhysicalAddress(address);
 }
 
-/** What a translating access gate makes of an address on the bus: the device cannot tell, the gate decides. */
-export function translatedBusAddress(address: BusAddress): IoVirtualAddress {
-  return ioVirtualAddress(address);
+/** Likewise of a whole page. */
+export function passedThroughPage(page: BusPageNumber): PageNumber {
+  return pageNumber(page);
+}
+
+/** What a translating access gate makes of a page on the bus: the device cannot tell, the gate decides. */
+export function translatedBusPage(page: BusPageNumber): IoPageNumber {
+  return ioPageNumber(page);
 }
 
 /** How a device behind the IOMMU is told of an I/O virtual address: as the bus address that it is to use. */
 export function deviceAddress(address: IoVirtualAddress): BusAddress {
   return busAddress(address);
+}
+
+/** Likewise of a whole page. */
+export function devicePage(page: IoPageNumber): BusPageNumber {
+  return busPageNumber(page);
 }
 
 /** The I/O virtual address that equals a physical one: where an identity mapping puts a page. */

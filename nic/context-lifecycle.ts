@@ -3,10 +3,11 @@ import type { CardCore, FaultSink } from './card-core.js';
 import type { Context, Direction } from './context.js';
 import type { ContextPages } from './context-pages.js';
 import type { FaultReason } from './counters.js';
-import { type Demultiplexer, isGroup } from './demultiplexer.js';
+import type { Demultiplexer } from './demultiplexer.js';
 import type { FaultQueue } from './fault-queue.js';
 import type { InterruptVectors } from './interrupt-vectors.js';
 import type { CommandStatus } from './registers.js';
+import { isGroup } from './station-address.js';
 
 /** A component that keeps state per context: the data path. */
 export interface ContextKeeper {

@@ -1,10 +1,10 @@
 import type { ContextId } from '../scheduler/branded.js';
 import type { Share } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
-import { present } from '../scheduler/present.js';
 import { type BusAddress, busAddress, offsetInPage, PAGE_BYTES, type RequesterId } from './addresses.js';
 import type { FaultReason } from './counters.js';
 import { type DescriptorCache, DescriptorRing } from './descriptor-ring.js';
+import { lowerHalf, lowerHalfAt, ofHalves, upperHalf, upperHalfAt } from './station-address.js';
 
 /** Life of a context, as its STATUS register shows it (the index). */
 export const CONTEXT_STATES = ['free', 'allocated', 'open', 'faulted'] as const;
@@ -12,9 +12,6 @@ export type ContextState = (typeof CONTEXT_STATES)[number];
 
 /** Which way a ring goes. */
 export type Direction = 'transmit' | 'receive';
-
-/** 24 bits. */
-const MAC_HALF = 2 ** 24;
 
 /**
  * One set of registers, rings and buffers: the card as one guest sees it, as if it were its own (CDNA,
@@ -74,22 +71,17 @@ export class Context {
 
   /** 48-bit station address as a number; 0 while none is set. */
   get mac(): number {
-    return this.#macUpper * MAC_HALF + this.#macLower;
+    return ofHalves(this.#macUpper, this.#macLower);
   }
 
   set mac(address: number) {
-    this.#macUpper = Math.floor(address / MAC_HALF);
-    // Not the remainder, which is a fraction to the engine and so an object of its own.
-    this.#macLower = address & (MAC_HALF - 1);
+    this.#macUpper = upperHalf(address);
+    this.#macLower = lowerHalf(address);
   }
 
   /** Whether its station address lies at an offset. */
   isMacAt(bytes: Uint8Array, offset: number): boolean {
-    const upper =
-      (present(bytes[offset]) << 16) | (present(bytes[offset + 1]) << 8) | present(bytes[offset + 2]);
-    const lower =
-      (present(bytes[offset + 3]) << 16) | (present(bytes[offset + 4]) << 8) | present(bytes[offset + 5]);
-    return upper === this.#macUpper && lower === this.#macLower;
+    return upperHalfAt(bytes, offset) === this.#macUpper && lowerHalfAt(bytes, offset) === this.#macLower;
   }
 
   /** Its ring of a direction. By name: an access by a changing key would be a look-up in a table of the engine. */

@@ -1,36 +1,20 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import { absent } from '../scheduler/present.js';
 import type { Context } from './context.js';
+import { isGroup, isGroupAt, readMac } from './station-address.js';
+import { StationTable } from './station-table.js';
 
-/** Bit 40 of a station address as a number: the group bit of its first byte (IEEE 802.3). */
-const GROUP_BIT = 0x010000000000;
 const BROADCAST = 0xffffffffffff;
+const NOBODY: readonly Context[] = [];
 /** Multicast groups that one context may be in: the state that a guest can take up on the card is bounded. */
 export const GROUPS_PER_CONTEXT = 64;
-
-/** Reads a station address as a 48-bit number, most significant byte first. */
-export function readMac(bytes: Uint8Array, offset: number): number {
-  const high = ((bytes[offset] ?? absent()) << 8) | (bytes[offset + 1] ?? absent());
-  const low =
-    (((bytes[offset + 2] ?? absent()) << 24) |
-      ((bytes[offset + 3] ?? absent()) << 16) |
-      ((bytes[offset + 4] ?? absent()) << 8) |
-      (bytes[offset + 5] ?? absent())) >>>
-    0;
-  return high * 0x100000000 + low;
-}
-
-/** Whether an address names a group (multicast or broadcast). */
-export function isGroup(mac: number): boolean {
-  return Math.floor(mac / GROUP_BIT) % 2 === 1;
-}
 
 /**
  * Says which contexts a destination address is for: the one that has it, all of them for broadcast, the
  * members of a multicast group, and promiscuous contexts.
  */
 export class Demultiplexer {
-  readonly #byMac = new Map<number, Context>();
+  readonly #byMac = new StationTable<Context>();
   readonly #open: Context[] = [];
   readonly #groups = new Map<number, Set<Context>>();
   readonly #groupsOf = new Map<Context, Set<number>>();
@@ -39,7 +23,7 @@ export class Demultiplexer {
 
   /** An open context takes part; false when another one has its address. */
   add(context: Context): boolean {
-    if (this.#byMac.has(context.mac)) return false;
+    if (this.#byMac.get(context.mac) !== undefined) return false;
     this.#byMac.set(context.mac, context);
     const at = this.#placeOf(context);
     if (at === this.#open.length) this.#open.push(context);
@@ -79,34 +63,41 @@ export class Demultiplexer {
     if (groups?.size === 0) this.#groupsOf.delete(context);
   }
 
-  /** The context that owns a unicast address. */
-  owner(mac: number): Context | undefined {
-    return this.#byMac.get(mac);
+  /** The context that owns the unicast address at an offset of a frame. */
+  owner(bytes: Uint8Array, offset: number): Context | undefined {
+    return this.#byMac.at(bytes, offset);
   }
 
   /**
-   * The contexts that a frame to `mac` goes to, `except` left out (the sender does not hear itself). The list
-   * is reused by the next call.
+   * The contexts that a frame to the address at an offset goes to, `except` left out (the sender does not hear itself).
+   * The list is reused by the next call.
    */
-  destinations(mac: number, except?: Context): readonly Context[] {
+  destinations(bytes: Uint8Array, offset: number, except?: Context): readonly Context[] {
+    const group = isGroupAt(bytes, offset);
     const found = this.#found;
-    found.length = 0;
-    if (this.#promiscuous === 0 && !isGroup(mac)) {
-      const owner = this.#byMac.get(mac);
-      if (owner !== undefined && owner !== except) found.push(owner);
+    let count = 0;
+    if (this.#promiscuous === 0 && !group) {
+      const owner = this.#byMac.at(bytes, offset);
+      if (owner === undefined || owner === except) return NOBODY;
+      found[0] = owner;
+      if (found.length !== 1) found.length = 1;
       return found;
     }
-    const group = isGroup(mac);
-    const members = this.#groups.get(mac);
+    const mac = group ? readMac(bytes, offset) : 0;
+    const members = group ? this.#groups.get(mac) : undefined;
     for (const context of this.#open) {
       if (context === except) continue;
       const takes =
         context.promiscuous ||
-        context.mac === mac ||
-        mac === BROADCAST ||
-        (group && (context.allMulticast || members?.has(context) === true));
-      if (takes) found.push(context);
+        (group
+          ? mac === BROADCAST || context.allMulticast || members?.has(context) === true
+          : context.isMacAt(bytes, offset));
+      if (!takes) continue;
+      found[count] = context;
+      count += 1;
     }
+    // A list that is emptied gives its memory away.
+    if (found.length !== count) found.length = count;
     return found;
   }
 

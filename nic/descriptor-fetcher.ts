@@ -90,7 +90,7 @@ export class DescriptorFetcher {
     const channel = this.#channel;
     channel.owner = context;
     channel.cookie = this.#fetches.begin(number, count);
-    channel.aim(ring.base, ring.offsetOf(ring.requested));
+    ring.aimAtSlot(ring.requested, channel);
     channel.length = count * DESCRIPTOR_BYTES;
     channel.buffer = this.#landingBytes;
     channel.bufferOffset = this.#placeOf(number, ring.requested) * DESCRIPTOR_BYTES;

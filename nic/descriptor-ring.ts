@@ -1,7 +1,7 @@
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
 import { type BusAddress, busAddress, offsetInPage, PAGE_BYTES, WIDE_ADDRESS } from './addresses.js';
-import { DESCRIPTOR_BYTES, FLAG_END_OF_PACKET, flagsOf, lengthOf } from './descriptor.js';
+import { DESCRIPTOR_BYTES, encodeDescriptor, FLAG_END_OF_PACKET, flagsOf, lengthOf } from './descriptor.js';
 
 /**
  * The descriptors that the card holds, of all its rings: a run of `slots` for each. One address and two words each:
@@ -21,6 +21,12 @@ export class DescriptorCache {
     this.wideOffsets = new Uint16Array(slots * rings);
     this.words = new Int32Array(slots * rings * 2);
   }
+}
+
+/** Where a transfer begins, as a channel of the DMA engine has it. */
+interface Aimed {
+  address: BusAddress;
+  wideOffset: number;
 }
 
 /**
@@ -158,6 +164,34 @@ export class DescriptorRing {
   /** Bus address of the buffer; from 2^53 on, that of its page. */
   address(index: number): BusAddress {
     return busAddress(present(this.#addresses[this.#first + (index & this.#mask)]));
+  }
+
+  /** The next transfer of a channel begins where the buffer of a descriptor does. */
+  aimAt(index: number, channel: Aimed): void {
+    const at = this.#first + (index & this.#mask);
+    const address = busAddress(present(this.#addresses[at]));
+    channel.address = address;
+    if (address >= WIDE_ADDRESS) channel.wideOffset = present(this.#wideOffsets[at]);
+  }
+
+  /** It begins where a slot of the ring lies. */
+  aimAtSlot(index: number, channel: Aimed): void {
+    const bytes = this.offsetOf(index);
+    if (this.base < WIDE_ADDRESS) {
+      channel.address = busAddress(this.base + bytes);
+    } else {
+      channel.wideOffset = offsetInPage(bytes);
+      channel.address = busAddress(this.base + (bytes - channel.wideOffset));
+    }
+  }
+
+  /** Writes a descriptor as it goes back to the ring. */
+  encode(index: number, target: Uint8Array, offset: number, length: number, flags: number): void {
+    const at = this.#first + (index & this.#mask);
+    const address = present(this.#addresses[at]);
+    const wideOffset = address < WIDE_ADDRESS ? 0 : present(this.#wideOffsets[at]);
+    const high = Math.floor(address / 2 ** 32) | 0;
+    encodeDescriptor(target, offset, (address | 0) + wideOffset, high, length, flags, this.sequence(index));
   }
 
   /** Bytes from `address` to the buffer. To be asked for addresses from 2^53 on, and 0 below. */

@@ -1,8 +1,7 @@
 import { present } from '../scheduler/present.js';
 import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
-import { WIDE_ADDRESS } from './addresses.js';
 import type { Context } from './context.js';
-import { DESCRIPTOR_BYTES, encodeDescriptor, FLAG_DONE, FLAG_END_OF_PACKET } from './descriptor.js';
+import { DESCRIPTOR_BYTES, FLAG_DONE, FLAG_END_OF_PACKET } from './descriptor.js';
 import type { DmaChannel } from './dma-engine.js';
 
 /**
@@ -34,15 +33,8 @@ export class DescriptorWriteBack {
   fill(context: Context, index: number, used: number, last: boolean): void {
     const ring = context.receive;
     const copies = this.#copiesOf(context);
-    encodeDescriptor(
-      copies,
-      (index * DESCRIPTOR_BYTES) & (copies.length - 1),
-      ring.address(index),
-      used,
-      last ? FLAG_DONE | FLAG_END_OF_PACKET : FLAG_DONE,
-      ring.sequence(index),
-      ring.address(index) < WIDE_ADDRESS ? 0 : ring.wideOffset(index),
-    );
+    const at = (index * DESCRIPTOR_BYTES) & (copies.length - 1);
+    ring.encode(index, copies, at, used, last ? FLAG_DONE | FLAG_END_OF_PACKET : FLAG_DONE);
   }
 
   /** Writes that `chain` descriptors from `first` on take: a piece lies whole both in the ring and in our copy. */
@@ -63,7 +55,7 @@ export class DescriptorWriteBack {
       const channel = this.#channel;
       channel.owner = context;
       channel.cookie = cookie;
-      channel.aim(ring.base, ring.offsetOf(from));
+      ring.aimAtSlot(from, channel);
       channel.length = (step - start) * DESCRIPTOR_BYTES;
       channel.buffer = copies;
       channel.bufferOffset = (from * DESCRIPTOR_BYTES) & (copies.length - 1);

@@ -65,19 +65,18 @@ export const MAX_FRAME_BYTES = 9018;
 /** Overhead of a frame on the wire, bytes: preamble and delimiter 8, FCS 4, inter-frame gap 12 (IEEE 802.3). */
 export const WIRE_OVERHEAD_BYTES = 24;
 
-/** Writes one descriptor. From 2^53 on `address` is the first byte of a page, and `wideOffset` the offset in it. */
+/** Writes one descriptor. The address comes in its words: the whole of it would be allocated as an argument. */
 export function encodeDescriptor(
   target: Uint8Array,
   offset: number,
-  address: number,
+  addressLow: number,
+  addressHigh: number,
   length: number,
   flags: number,
   sequence: number,
-  wideOffset = 0,
 ): void {
-  const high = Math.floor(address / 0x100000000);
-  writeU32(target, offset, address - high * 0x100000000 + wideOffset);
-  writeU32(target, offset + 4, high);
+  writeU32(target, offset, addressLow);
+  writeU32(target, offset + 4, addressHigh);
   target[offset + 8] = length;
   target[offset + 9] = length >>> 8;
   target[offset + 10] = flags;
@@ -94,14 +93,14 @@ export interface WordMemory {
 export function storeDescriptor(
   memory: WordMemory,
   at: number,
-  address: number,
+  addressLow: number,
+  addressHigh: number,
   length: number,
   flags: number,
   sequence: number,
 ): void {
-  const high = Math.floor(address / 0x100000000);
-  memory.writeU32(at, address - high * 0x100000000);
-  memory.writeU32(at + 4, high);
+  memory.writeU32(at, addressLow);
+  memory.writeU32(at + 4, addressHigh);
   memory.writeU32(at + LENGTH_AND_FLAGS_OFFSET, ((length & 0xffff) | (flags << 16)) >>> 0);
   memory.writeU32(at + 12, sequence);
 }

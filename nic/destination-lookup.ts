@@ -1,7 +1,6 @@
 import type { ContextId } from '../scheduler/branded.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import { present } from '../scheduler/present.js';
-import { WIDE_ADDRESS } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import { FLAG_END_OF_PACKET } from './descriptor.js';
@@ -133,8 +132,7 @@ export class DestinationLookup {
     const channel = this.#channel;
     channel.owner = context;
     channel.cookie = number * this.#slots + slot;
-    channel.address = ring.address(index);
-    if (channel.address >= WIDE_ADDRESS) channel.wideOffset = ring.wideOffset(index);
+    ring.aimAt(index, channel);
     channel.length = ADDRESS_BYTES;
     channel.buffer = landing;
     channel.bufferOffset = slot * LANDING_BYTES;

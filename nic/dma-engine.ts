@@ -5,6 +5,8 @@ import { present } from '../scheduler/present.js';
 import {
   type BusAddress,
   busAddress,
+  busPageNumber,
+  busPageOf,
   offsetInPage,
   PAGE_BYTES,
   type RequesterId,
@@ -39,8 +41,8 @@ const COOKIE = 7;
 const LENGTH = 8;
 const BUFFER_OFFSET = 9;
 const IS_MESSAGE = 10;
-/** Offset in its page of a transfer from 2^53 on, whose address is that of its page. */
-const WIDE_OFFSET = 11;
+/** Where in its page it begins. */
+const OFFSET = 11;
 
 const NO_BYTES = new Uint8Array(0);
 /** The owner of a channel until its client names another one. */
@@ -150,9 +152,9 @@ export class DmaEngine {
   // Stopping a context moves its epoch on; a transfer of an older epoch never touches memory.
   readonly #epochs: Int32Array;
 
-  // One record per transfer, in flight or waiting, and what is no 32-bit integer beside it.
+  // One record per transfer, in flight or waiting, and beside it the page in which it begins, which may have 52 bits.
   #records = new Int32Array(0);
-  #addresses = new Float64Array(0);
+  #pages = new Float64Array(0);
   readonly #buffers: Uint8Array[] = [];
   #slots = 0;
   #free = -1;
@@ -274,8 +276,9 @@ export class DmaEngine {
     records[record + COOKIE] = channel.cookie;
     records[record + LENGTH] = channel.length;
     records[record + BUFFER_OFFSET] = channel.bufferOffset;
-    this.#addresses[slot] = channel.address;
-    if (channel.address >= WIDE_ADDRESS) records[record + WIDE_OFFSET] = channel.wideOffset;
+    const { address } = channel;
+    this.#pages[slot] = busPageOf(address);
+    records[record + OFFSET] = address < WIDE_ADDRESS ? offsetInPage(address) : channel.wideOffset;
     if (this.#buffers[slot] !== channel.buffer) this.#buffers[slot] = channel.buffer;
     if (request !== MESSAGE) this.#transfers += 1;
     if (present(this.#inFlight[kind]) < this.#maxInFlight) {
@@ -302,10 +305,10 @@ export class DmaEngine {
       this.#kernel.post(0, this.#finish, slot);
       return;
     }
-    const address = this.#placeOf(slot);
+    const offset = this.#field(slot, OFFSET);
     const length = this.#field(slot, LENGTH);
     const packets =
-      kind === READ ? this.#link.readRequests(address, length) : this.#link.writes(address, length);
+      kind === READ ? this.#link.readRequests(offset, length) : this.#link.writes(offset, length);
     const headerBytes = packets * this.#link.requestHeaderBytes;
     if (kind === READ) this.#arbiter.submit(NON_POSTED, slot, packets, headerBytes, length);
     else this.#arbiter.submit(POSTED, slot, packets, headerBytes + length, length);
@@ -329,8 +332,7 @@ export class DmaEngine {
       return;
     }
     const length = present(this.#records[record + LENGTH]);
-    const isWide = present(this.#addresses[slot]) >= WIDE_ADDRESS;
-    const delayNs = isWide ? this.#accessWide(slot, isRead, length) : this.#access(slot, isRead, length);
+    const delayNs = this.#access(slot, isRead, length);
     if (isRead) {
       // While one waits to be ready, those of the same instant follow through the kernel, behind it.
       if (delayNs > this.#aheadNs || (delayNs === this.#aheadNs && this.#unready > 0)) {
@@ -348,28 +350,28 @@ export class DmaEngine {
 
   /** Sends the completions of a read whose data is ready in so many ns. */
   #complete(slot: number, readyInNs: number): void {
-    const nowNs = this.#kernel.nowNs;
-    const doneNs =
+    const kernel = this.#kernel;
+    const doneInNs =
       this.#field(slot, STATUS) === DMA_OK
-        ? this.#link.completeRead(this.#placeOf(slot), this.#field(slot, LENGTH), nowNs + readyInNs)
-        : this.#link.completeAbort(nowNs + readyInNs);
-    this.#kernel.post(doneNs - nowNs, this.#finish, slot);
+        ? this.#link.completeRead(kernel, this.#field(slot, OFFSET), this.#field(slot, LENGTH), readyInNs)
+        : this.#link.completeAbort(kernel, readyInNs);
+    kernel.post(doneInNs, this.#finish, slot);
   }
 
   /** Moves the bytes, page by page; returns how long gates and memory take in all, ns. */
   #access(slot: number, isRead: boolean, length: number): number {
-    const address = present(this.#addresses[slot]);
     const requester = requesterId(this.#field(slot, REQUESTER));
     const buffer = present(this.#buffers[slot]);
-    const offset = this.#field(slot, BUFFER_OFFSET);
+    const from = this.#field(slot, BUFFER_OFFSET);
+    let page = busPageNumber(present(this.#pages[slot]));
+    let offset = this.#field(slot, OFFSET);
     let done = 0;
     let delayNs = 0;
     while (done < length) {
-      const at = busAddress(address + done);
-      const piece = Math.min(length - done, PAGE_BYTES - offsetInPage(at));
+      const piece = Math.min(length - done, PAGE_BYTES - offset);
       const takesNs = isRead
-        ? this.#port.read(requester, at, piece, buffer, offset + done)
-        : this.#port.write(requester, at, piece, buffer, offset + done);
+        ? this.#port.read(requester, page, offset, piece, buffer, from + done)
+        : this.#port.write(requester, page, offset, piece, buffer, from + done);
       if (takesNs < 0) {
         this.#records[(slot << RECORD_SHIFT) + STATUS] = DMA_ABORTED;
         return Math.max(delayNs, abortedAfterNs(takesNs));
@@ -377,41 +379,10 @@ export class DmaEngine {
       // The pieces are separate requests: they wait side by side, so the slowest one counts.
       if (takesNs > delayNs) delayNs = takesNs;
       done += piece;
-    }
-    return delayNs;
-  }
-
-  /** As `#access`, for a transfer from 2^53 on. */
-  #accessWide(slot: number, isRead: boolean, length: number): number {
-    const port = this.#port;
-    const requester = requesterId(this.#field(slot, REQUESTER));
-    const buffer = present(this.#buffers[slot]);
-    const from = this.#field(slot, BUFFER_OFFSET);
-    let page = busAddress(present(this.#addresses[slot]));
-    let offset = this.#field(slot, WIDE_OFFSET);
-    let done = 0;
-    let delayNs = 0;
-    while (done < length) {
-      const piece = Math.min(length - done, PAGE_BYTES - offset);
-      const takesNs = isRead
-        ? port.readWide?.(requester, page, offset, piece, buffer, from + done)
-        : port.writeWide?.(requester, page, offset, piece, buffer, from + done);
-      if (takesNs === undefined || takesNs < 0) {
-        this.#records[(slot << RECORD_SHIFT) + STATUS] = DMA_ABORTED;
-        return takesNs === undefined ? delayNs : Math.max(delayNs, abortedAfterNs(takesNs));
-      }
-      if (takesNs > delayNs) delayNs = takesNs;
-      done += piece;
-      page = busAddress(page + PAGE_BYTES);
+      page = busPageNumber(page + 1);
       offset = 0;
     }
     return delayNs;
-  }
-
-  /** Where in its page a transfer begins: all that the link needs to know, and no number that the engine would box. */
-  #placeOf(slot: number): number {
-    const address = present(this.#addresses[slot]);
-    return address < WIDE_ADDRESS ? offsetInPage(address) : this.#field(slot, WIDE_OFFSET);
   }
 
   #onFinish(slot: number): void {
@@ -440,10 +411,10 @@ export class DmaEngine {
     const size = old === 0 ? 64 : old * 2;
     const records = new Int32Array(size << RECORD_SHIFT);
     records.set(this.#records);
-    const addresses = new Float64Array(size);
-    addresses.set(this.#addresses);
+    const pages = new Float64Array(size);
+    pages.set(this.#pages);
     this.#records = records;
-    this.#addresses = addresses;
+    this.#pages = pages;
     this.#slots = size;
     while (this.#buffers.length < size) this.#buffers.push(NO_BYTES);
     for (let slot = size - 1; slot >= old; slot -= 1) {

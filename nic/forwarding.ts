@@ -3,11 +3,12 @@ import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
-import { type Demultiplexer, isGroup, readMac } from './demultiplexer.js';
+import type { Demultiplexer } from './demultiplexer.js';
 import { MAX_FRAME_BYTES, PADDED_FRAME_BYTES } from './descriptor.js';
 import type { FrameLedger } from './frame-ledger.js';
-import type { WirePort } from './host-port.js';
+import type { WirePort, WireTimes } from './host-port.js';
 import { isMacControl } from './mac-control.js';
+import { isGroupAt } from './station-address.js';
 import type { TransmitRoute } from './transmit-path.js';
 
 /**
@@ -50,15 +51,14 @@ export class Forwarding {
     if (context.antiSpoofing && !context.isMacAt(bytes, offset + 6)) return 'spoofed';
     if (isMacControl(bytes, offset)) return 'control';
     if (!this.switching) return 'wire';
-    if (isGroup(readMac(bytes, offset))) return 'both';
+    if (isGroupAt(bytes, offset)) return 'both';
     return this.staysInside(bytes, offset) ? 'switch' : 'wire';
   }
 
   /** Whether a frame that begins with these bytes goes to another context of this card and to no other station. */
   staysInside(bytes: Uint8Array, offset: number): boolean {
     if (!this.switching) return false;
-    const destination = readMac(bytes, offset);
-    return !isGroup(destination) && this.#demultiplexer.owner(destination) !== undefined;
+    return !isGroupAt(bytes, offset) && this.#demultiplexer.owner(bytes, offset) !== undefined;
   }
 
   /** The frame has left. */
@@ -68,14 +68,12 @@ export class Forwarding {
     offset: number,
     length: number,
     lastIndex: number,
-    startNs: number,
-    endNs: number,
+    times: WireTimes,
     route: TransmitRoute,
   ): void {
-    this.#ledger.transmitted(context, bytes, offset, length, startNs, endNs, route === 'switch');
+    this.#ledger.transmitted(context, bytes, offset, length, times, route === 'switch');
     if (route !== 'wire') this.#cross(context, bytes.slice(offset, offset + length));
-    if (route !== 'switch')
-      this.#wire.transmitted(bytes, offset, length, context.index, lastIndex, startNs, endNs);
+    if (route !== 'switch') this.#wire.transmitted(bytes, offset, length, context.index, lastIndex, times);
   }
 
   /** A frame is here, from the wire or from a context: a copy for each context that it is addressed to. */
@@ -88,11 +86,9 @@ export class Forwarding {
       this.#dropUndelivered('frame-too-long', length);
       return;
     }
-    const destination = readMac(bytes, offset);
     // What a switch has sent back to all must not come back to its sender (IEEE 802.1Qbg, reflective relay).
-    const sender =
-      from ?? (isGroup(destination) ? this.#demultiplexer.owner(readMac(bytes, offset + 6)) : from);
-    const destinations = this.#demultiplexer.destinations(destination, sender);
+    const sender = from ?? (isGroupAt(bytes, offset) ? this.#demultiplexer.owner(bytes, offset + 6) : from);
+    const destinations = this.#demultiplexer.destinations(bytes, offset, sender);
     if (destinations.length === 0) {
       this.#dropUndelivered('unknown-destination', length);
       return;

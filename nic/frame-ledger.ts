@@ -4,7 +4,7 @@ import type { EventKernel } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import type { Context, Direction } from './context.js';
 import type { Counters, DropReason } from './counters.js';
-import type { NicInstruments } from './host-port.js';
+import type { NicInstruments, WireTimes } from './host-port.js';
 import type { NicSubjects } from './streams.js';
 
 /** Frame counts that the counters of a card do not give. */
@@ -71,14 +71,13 @@ export class FrameLedger implements FrameTally {
     else this.#takenOn.receive += 1;
   }
 
-  /** A frame's last bit has left at `endNs`, to the wire or, `switched`, only to other contexts. */
+  /** A frame has left, to the wire or, `switched`, only to other contexts. */
   transmitted(
     context: Context,
     bytes: Uint8Array,
     offset: number,
     length: number,
-    startNs: number,
-    endNs: number,
+    times: WireTimes,
     switched: boolean,
   ): void {
     const index = context.index;
@@ -86,7 +85,7 @@ export class FrameLedger implements FrameTally {
     this.#framesTransmitted[index] = present(this.#framesTransmitted[index]) + 1;
     this.#bytesTransmitted[index] = present(this.#bytesTransmitted[index]) + length;
     if (this.#subjects.followsFrames)
-      this.#tell('transmit', index, bytes, offset, length, startNs, endNs, switched);
+      this.#tell('transmit', index, bytes, offset, length, times.startNs, times.endNs, switched);
   }
 
   /** A frame is complete in a context's memory. */

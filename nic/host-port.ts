@@ -1,5 +1,5 @@
 import type { ContextId } from '../scheduler/branded.js';
-import type { BusAddress, RequesterId } from './addresses.js';
+import type { BusPageNumber, RequesterId } from './addresses.js';
 
 /** Returned for an access that is refused at once: the device sees a master abort (PCIe: unsupported request). */
 export const ABORT = -1;
@@ -16,19 +16,21 @@ export function abortedAfterNs(abort: number): number {
 
 /**
  * The NIC's interface to its machine. Addresses are bus addresses: whether they are
- * physical or translated is the host's business, and the NIC cannot tell.
+ * physical or translated is the host's business, and the NIC cannot tell. Each is a page and an offset in it, so that all
+ * of 64 bits can be named and no address has to be allocated on the way.
  *
  * An access never crosses a 4 KB boundary; the DMA engine splits it (PCIe base specification: a memory
  * request must not cross one).
  */
 export interface HostPort {
   /**
-   * Reads `length` bytes at `address` into `target`. Returns the time that the access gate and memory take
+   * Reads `length` bytes, `offset` bytes into a page, into `target`. Returns the time that the access gate and memory take
    * before the data leaves the root complex, whole ns, or an abort after filling the target with ones.
    */
   read(
     requesterId: RequesterId,
-    address: BusAddress,
+    page: BusPageNumber,
+    offset: number,
     length: number,
     target: Uint8Array,
     targetOffset: number,
@@ -37,29 +39,7 @@ export interface HostPort {
   /** Writes likewise. After an abort not one byte of this access has landed. */
   write(
     requesterId: RequesterId,
-    address: BusAddress,
-    length: number,
-    source: Uint8Array,
-    sourceOffset: number,
-  ): number;
-
-  /**
-   * As `read`, for an address from 2^53 on (`WIDE_ADDRESS`): `offset` bytes into the page at `page`. The DMA engine aborts
-   * such an access itself if the host leaves this out.
-   */
-  readWide?(
-    requesterId: RequesterId,
-    page: BusAddress,
-    offset: number,
-    length: number,
-    target: Uint8Array,
-    targetOffset: number,
-  ): number;
-
-  /** As `write`, likewise. */
-  writeWide?(
-    requesterId: RequesterId,
-    page: BusAddress,
+    page: BusPageNumber,
     offset: number,
     length: number,
     source: Uint8Array,
@@ -73,10 +53,16 @@ export interface HostPort {
   raise(): void;
 }
 
+/** When a frame began to leave and when its last bit had left, ns. An object that is used again: a time as an argument is allocated. */
+export interface WireTimes {
+  readonly startNs: number;
+  readonly endNs: number;
+}
+
 /** The NIC's interface to the cable: takes the frames that leave the port. */
 export interface WirePort {
   /**
-   * A frame has left. `bytes` is borrowed: read it before returning. `context` and `descriptorIndex` (of its
+   * A frame has left. `bytes` and `times` are borrowed: read them before returning. `context` and `descriptorIndex` (of its
    * last descriptor) give its owner, for instruments; a real wire does not carry them.
    */
   transmitted(
@@ -85,8 +71,7 @@ export interface WirePort {
     length: number,
     context: ContextId,
     descriptorIndex: number,
-    startNs: number,
-    endNs: number,
+    times: WireTimes,
   ): void;
 
   /** A MAC control frame of the card itself has left; it is of no context. `bytes` is borrowed. */

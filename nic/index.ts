@@ -11,7 +11,7 @@ export {
   type FaultReason,
 } from './counters.js';
 export { datasheet } from './datasheet.js';
-export { GROUPS_PER_CONTEXT, isGroup, readMac } from './demultiplexer.js';
+export { GROUPS_PER_CONTEXT } from './demultiplexer.js';
 export * from './descriptor.js';
 export { DescriptorCache, DescriptorRing } from './descriptor-ring.js';
 export {
@@ -32,10 +32,12 @@ export {
   type HostPort,
   type NicInstruments,
   type WirePort,
+  type WireTimes,
 } from './host-port.js';
 export { VECTOR_RING_HEADER_BYTES } from './interrupt-vectors.js';
 export { Nic, type NicAttachments } from './nic.js';
 export { DEFAULT_NIC, NIC_PARAMETERS, type NicParameters, validateNicParameters } from './parameters.js';
 export { DEFAULT_PCIE, PCIE_PARAMETERS, PcieLink, type PcieParameters } from './pcie-link.js';
 export * from './registers.js';
+export { isGroup, readMac } from './station-address.js';
 export type * from './streams.js';

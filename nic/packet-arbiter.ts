@@ -129,7 +129,7 @@ export class PacketArbiter {
     this.#runPackets = packets;
     this.#runBytes = bytes;
     this.#runFromNs = nowNs;
-    this.#runEndNs = this.#line.endOf(bytes, nowNs);
+    this.#runEndNs = nowNs + this.#line.endsIn(this.#kernel, bytes, 0);
   }
 
   #scheduleArrival(transfer: number): EventPlace {
@@ -153,17 +153,16 @@ export class PacketArbiter {
   #cutRun(): void {
     if (this.#running === NONE || this.#runPackets === 1) return;
     const transfer = present(this.#head[this.#running]);
-    const { nowNs } = this.#kernel;
     let packets = 1;
-    let endNs = this.#endOf(transfer, packets);
-    while (packets < this.#runPackets && endNs <= nowNs) {
+    let endsInNs = this.#endsIn(transfer, packets);
+    while (packets < this.#runPackets && endsInNs <= 0) {
       packets += 1;
-      endNs = this.#endOf(transfer, packets);
+      endsInNs = this.#endsIn(transfer, packets);
     }
     if (packets === this.#runPackets) return;
     this.#runPackets = packets;
     this.#runBytes = this.#bytesOf(transfer, packets);
-    this.#runEndNs = endNs;
+    this.#runEndNs = this.#kernel.nowNs + endsInNs;
     if (this.#arrival !== NO_EVENT) this.#kernel.cancelAt(this.#arrival);
     this.#arrival = NO_EVENT;
     if (this.#freeing !== NO_EVENT) this.#kernel.cancelAt(this.#freeing);
@@ -183,7 +182,7 @@ export class PacketArbiter {
     const transfer = present(this.#head[kind]);
     const record = transfer << RECORD_SHIFT;
     const packets = this.#runPackets;
-    this.#line.carry(this.#runBytes, this.#runFromNs);
+    this.#line.carryIn(this.#kernel, this.#runBytes, this.#runFromNs - this.#kernel.nowNs);
     this.#moved[kind] = present(this.#moved[kind]) + this.#payloadOf(transfer, packets);
     const passed = present(this.#records[record + PASSED]) + packets;
     this.#records[record + PASSED] = passed;
@@ -195,9 +194,10 @@ export class PacketArbiter {
     if (next === NONE) this.#tail[kind] = NONE;
   }
 
-  /** When the next so many packets of a transfer have passed, from the beginning of the run. */
-  #endOf(transfer: number, packets: number): number {
-    return this.#line.endOf(this.#bytesOf(transfer, packets), this.#runFromNs);
+  /** In how many ns the next so many packets of a transfer have passed, from the beginning of the run; below 0 if they have. */
+  #endsIn(transfer: number, packets: number): number {
+    const bytes = this.#bytesOf(transfer, packets);
+    return this.#line.endsIn(this.#kernel, bytes, this.#runFromNs - this.#kernel.nowNs);
   }
 
   /** Bytes of the next so many packets of a transfer. */

@@ -1,3 +1,4 @@
+import type { Clock } from '../scheduler/clock.js';
 import { ParameterError } from '../scheduler/errors.js';
 import { SerialLine } from '../scheduler/serial-line.js';
 import { floorLog2 } from '../scheduler/whole-logarithm.js';
@@ -238,33 +239,33 @@ export class PcieLink {
     return this.upstream.carry(bytes, fromNs) + this.parameters.propagationNs;
   }
 
-  /** Sends the completions of a read; returns when the last byte is at the device, ns. */
-  completeRead(address: number, length: number, fromNs: number): number {
+  /** Sends the completions of a read, whose data is there in `inNs`; returns in how many ns the last byte is at the device. */
+  completeRead(clock: Clock, address: number, length: number, inNs: number): number {
     const bytes = this.completions(address, length) * this.completionHeaderBytes + length;
-    return this.downstream.carry(bytes, fromNs) + this.parameters.propagationNs;
+    return this.downstream.carryIn(clock, bytes, inNs) + this.parameters.propagationNs;
   }
 
-  /** Sends a completion without data (abort); returns when it is at the device, ns. */
-  completeAbort(fromNs: number): number {
-    return this.downstream.carry(this.completionHeaderBytes, fromNs) + this.parameters.propagationNs;
+  /** Sends a completion without data (abort), likewise. */
+  completeAbort(clock: Clock, inNs: number): number {
+    return this.downstream.carryIn(clock, this.completionHeaderBytes, inNs) + this.parameters.propagationNs;
   }
 
   /**
-   * The CPU writes a register of 4 bytes, which leave it at `leavesNs`; returns when they are at the device. The link is
-   * booked at `nowNs`, so that completions do not wait for a write that leaves later.
+   * The CPU writes a register of 4 bytes, which leave it in `leavesInNs`; returns in how many ns they are at the device. The
+   * link is booked now, so that completions do not wait for a write that leaves later.
    */
-  writeRegister(nowNs: number, leavesNs: number): number {
+  writeRegister(clock: Clock, leavesInNs: number): number {
     const bytes = this.requestHeaderBytes + 4;
-    const passedNs = Math.max(
-      this.downstream.carry(bytes, nowNs),
-      leavesNs + this.downstream.durationNs(bytes),
+    const passedInNs = Math.max(
+      this.downstream.carryIn(clock, bytes, 0),
+      leavesInNs + this.downstream.durationNs(bytes),
     );
-    return passedNs + this.parameters.propagationNs;
+    return passedInNs + this.parameters.propagationNs;
   }
 
   /** The CPU asks for a register. */
-  requestRegister(fromNs: number): void {
-    this.downstream.carry(this.requestHeaderBytes, fromNs);
+  requestRegister(clock: Clock): void {
+    this.downstream.carryIn(clock, this.requestHeaderBytes, 0);
   }
 
   /** Sends a posted write; returns when its last byte is at the root complex, ns. */

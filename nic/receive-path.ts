@@ -3,11 +3,9 @@ import { STARVED } from '../scheduler/discipline.js';
 import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
-import { WIDE_ADDRESS } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import type { DropReason } from './counters.js';
-import { readMac } from './demultiplexer.js';
 import { FLAG_INTERRUPT } from './descriptor.js';
 import { DescriptorWriteBack } from './descriptor-write-back.js';
 import { DMA_ABORTED, type DmaChannel, type DmaStatus } from './dma-engine.js';
@@ -15,6 +13,7 @@ import type { FrameLedger } from './frame-ledger.js';
 import type { ReceivePressure } from './receive-pressure.js';
 import { ReceiveQueues } from './receive-queues.js';
 import { FAILED, NONE, type ReceiveSlot, storedSlot, WRITING, WRITTEN } from './receive-slots.js';
+import { readMac } from './station-address.js';
 import type { NicSubjects } from './streams.js';
 
 /**
@@ -155,8 +154,7 @@ export class ReceivePath {
       this.#writeBack.fill(context, descriptor, used, left === 0);
       channel.owner = context;
       channel.cookie = slot * 2;
-      channel.address = ring.address(descriptor);
-      if (channel.address >= WIDE_ADDRESS) channel.wideOffset = ring.wideOffset(descriptor);
+      ring.aimAt(descriptor, channel);
       channel.length = used;
       channel.buffer = memory;
       channel.bufferOffset = at;

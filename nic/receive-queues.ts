@@ -4,6 +4,7 @@ import { present } from '../scheduler/present.js';
 import { copyBytes } from './copy-bytes.js';
 import { ReceiveBuffer } from './receive-buffer.js';
 import { NONE, type ReceiveSlot, ReceiveSlots, storedSlot, WAITING } from './receive-slots.js';
+import { ViewCache } from './view-cache.js';
 
 /**
  * The received frames of each context, oldest first: those being written, then, from the cursor on, those
@@ -13,6 +14,7 @@ import { NONE, type ReceiveSlot, ReceiveSlots, storedSlot, WAITING } from './rec
 export class ReceiveQueues {
   readonly slots = new ReceiveSlots();
   readonly #buffer = new ReceiveBuffer();
+  readonly #views = new ViewCache();
   readonly #head: Int32Array;
   readonly #tail: Int32Array;
   readonly #cursor: Int32Array;
@@ -66,7 +68,7 @@ export class ReceiveQueues {
     const { slots } = this;
     const slot = slots.take();
     const block = this.#buffer.allocate(length);
-    copyBytes(bytes, offset, this.#buffer.bytes(block), this.#buffer.offset(block), length);
+    copyBytes(bytes, offset, this.#buffer.bytes(block), this.#buffer.offset(block), length, this.#views);
     slots.context[slot] = context;
     slots.state[slot] = WAITING;
     slots.length[slot] = length;

@@ -4,13 +4,13 @@ import { InvariantViolation } from '../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../scheduler/event-kernel.js';
 import { present } from '../scheduler/present.js';
 import { powerOfTwoFrom } from '../scheduler/whole-logarithm.js';
-import { WIDE_ADDRESS } from './addresses.js';
 import type { CardCore, DataPath } from './card-core.js';
 import type { Context } from './context.js';
 import { FLAG_INTERRUPT, MAX_FRAME_BYTES, PADDED_FRAME_BYTES, WIRE_OVERHEAD_BYTES } from './descriptor.js';
 import { DMA_ABORTED, DMA_CANCELLED, type DmaChannel, type DmaStatus } from './dma-engine.js';
 import { FrameFifo } from './frame-fifo.js';
 import type { FrameLedger } from './frame-ledger.js';
+import type { WireTimes } from './host-port.js';
 import type { NicSubjects } from './streams.js';
 import type { TransmitHeads } from './transmit-heads.js';
 import type { TransmitOrder } from './transmit-order.js';
@@ -26,8 +26,7 @@ export interface TransmitExit {
     offset: number,
     length: number,
     lastIndex: number,
-    startNs: number,
-    endNs: number,
+    times: WireTimes,
     route: TransmitRoute,
   ): void;
 }
@@ -105,6 +104,8 @@ export class TransmitPath {
   #route: TransmitRoute = 'wire';
   /** When the frame at the head was given to the line, ns. */
   #bookedNs = 0;
+  /** Of the frame that has just left. */
+  readonly #times = { startNs: 0, endNs: 0 };
 
   constructor(core: CardCore, neighbours: TransmitNeighbours) {
     const { contexts, kernel } = core;
@@ -190,8 +191,7 @@ export class TransmitPath {
       const descriptor = (ring.taken + index) >>> 0;
       const length = ring.length(descriptor);
       urgent |= ring.flags(descriptor) & FLAG_INTERRUPT;
-      channel.address = ring.address(descriptor);
-      if (channel.address >= WIDE_ADDRESS) channel.wideOffset = ring.wideOffset(descriptor);
+      ring.aimAt(descriptor, channel);
       channel.length = length;
       channel.bufferOffset = at;
       channel.read();
@@ -303,14 +303,14 @@ export class TransmitPath {
       const reason = this.#route === 'spoofed' ? 'source-mac-spoofed' : 'mac-control';
       this.#ledger.dropped(context.index, 'transmit', reason, bytes);
     } else {
+      this.#noteTimes(bytes);
       this.#exit.departed(
         context,
         this.#fifo.bytes,
         present(frames[frame + OFFSET]),
         bytes,
         lastIndex,
-        this.#startNs(bytes),
-        this.#kernel.nowNs,
+        this.#times,
         this.#route,
       );
     }
@@ -325,11 +325,16 @@ export class TransmitPath {
     this.#pump();
   }
 
-  /** When the frame that has just left began to, ns. */
-  #startNs(bytes: number): number {
+  /** Notes when the frame that has just left began to, and when it had left. */
+  #noteTimes(bytes: number): void {
     const line = this.#line;
-    if (line === undefined || this.#route === 'switch') return this.#bookedNs;
-    return Math.max(this.#bookedNs, this.#kernel.nowNs - line.durationNs(bytes + WIRE_OVERHEAD_BYTES));
+    const times = this.#times;
+    const { nowNs } = this.#kernel;
+    times.endNs = nowNs;
+    times.startNs =
+      line === undefined || this.#route === 'switch'
+        ? this.#bookedNs
+        : Math.max(this.#bookedNs, nowNs - line.durationNs(bytes + WIRE_OVERHEAD_BYTES));
   }
 
   #release(slot: number, bytes: number): void {

@@ -75,19 +75,19 @@ export class BookedLine {
   book(bytes: number, waitNs: number, handler: HandlerId, a = 0, b = 0, tailNs = 0): void {
     const { nowNs } = this.#kernel;
     this.#forgetEnded();
-    const endNs = this.#line.carry(bytes, nowNs + waitNs);
+    const endsInNs = this.#line.carryIn(this.#kernel, bytes, waitNs);
     if (this.#count === this.#slots) this.#grow();
     const records = this.#records;
     const record = ((this.#first + this.#count) & (this.#slots - 1)) << SHIFT;
     this.#count += 1;
     records[record + BYTES] = bytes;
     records[record + FROM] = nowNs + waitNs;
-    records[record + END] = endNs;
+    records[record + END] = nowNs + endsInNs;
     records[record + HANDLER] = handler;
     records[record + FIRST_ARGUMENT] = a;
     records[record + SECOND_ARGUMENT] = b;
     records[record + TAIL] = tailNs;
-    records[record + PLACE] = this.#kernel.place(endNs - nowNs + tailNs, handler, a, b);
+    records[record + PLACE] = this.#kernel.place(endsInNs + tailNs, handler, a, b);
   }
 
   /** Looks at every booking that has not ended, in their order. */

@@ -68,6 +68,12 @@ export interface Discipline {
   /** Short name as the command line spells it, e.g. `drr`. */
   readonly name: string;
 
+  /**
+   * Whether no answer depends on `nowNs`. Its driver then says 0: a time is allocated for each call that takes it, from 2.1 s
+   * of virtual time on. @defaultValue false
+   */
+  readonly timeless?: boolean;
+
   join(context: ContextId, share: Share): void;
   leave(context: ContextId, nowNs: number): void;
 

@@ -97,7 +97,7 @@ export class DmaScheduler {
   leave(context: ContextId): void {
     if (!this.has(context)) return;
     this.withdraw(context);
-    this.#informed.leave(context, this.#kernel.nowNs);
+    this.#informed.leave(context, this.#toldNs);
   }
 
   /** Changes the share of a context from now on; its backlog stays. No effect if it does not take part. */
@@ -116,7 +116,7 @@ export class DmaScheduler {
   /** The backlog of a context is lost without service (fault). It may ring again. */
   withdraw(context: ContextId): void {
     const state = this.#informed.stateOf(context);
-    if (state === KEEPING_PLACE) this.#informed.withdraw(context, this.#kernel.nowNs);
+    if (state === KEEPING_PLACE) this.#informed.withdraw(context, this.#toldNs);
     if (state !== BACKLOGGED) return;
     if (context === this.#awaited) this.#charge(0);
     else this.#withdraw(context);
@@ -132,7 +132,7 @@ export class DmaScheduler {
   pause(context: ContextId): void {
     if (context === this.#awaited) this.#charge(BEHIND);
     const wasBacklogged = this.#informed.stateOf(context) === BACKLOGGED;
-    this.#informed.pause(context, this.#kernel.nowNs);
+    this.#informed.pause(context, this.#toldNs);
     // The others may have waited for it, or for its frame to fit.
     if (this.#informed.backlogged > 0) this.#events.request();
     else if (wasBacklogged) this.#events.cancelWakeUp();
@@ -140,7 +140,7 @@ export class DmaScheduler {
 
   /** A frame became known; reported to disciplines that follow a reference system. */
   arrived(context: ContextId, bytes: number): void {
-    this.#informed.arrived(context, bytes, this.#kernel.nowNs);
+    this.#informed.arrived(context, bytes, this.#toldNs);
   }
 
   /** The link has another rate, bits per second, for what it begins to send from now on. */
@@ -159,10 +159,10 @@ export class DmaScheduler {
     if ((state !== IDLE && state !== KEEPING_PLACE) || this.#stopped) return;
     let headBytes = this.#heads.bytes(context);
     if (headBytes <= 0 && this.#heads.rang) headBytes = this.#heads.bytes(context);
-    if (headBytes === 0 && state === KEEPING_PLACE) this.#informed.withdraw(context, this.#kernel.nowNs);
+    if (headBytes === 0 && state === KEEPING_PLACE) this.#informed.withdraw(context, this.#toldNs);
     // Nothing there yet: the doorbell is rung again when there is, so nothing is lost by forgetting this one.
     if (headBytes <= 0) return;
-    this.#informed.activate(context, headBytes, this.#kernel.nowNs);
+    this.#informed.activate(context, headBytes, this.#toldNs);
     this.#events.request();
   }
 
@@ -181,10 +181,15 @@ export class DmaScheduler {
     this.#credit.checkInvariants();
   }
 
+  /** The time, as the discipline is told of it. */
+  get #toldNs(): number {
+    return this.#informed.timeless ? 0 : this.#kernel.nowNs;
+  }
+
   #withdraw(context: ContextId): void {
     // If it left during its grant, no context is charged for that grant.
     this.#heads.forget(context);
-    this.#informed.withdraw(context, this.#kernel.nowNs);
+    this.#informed.withdraw(context, this.#toldNs);
   }
 
   #onDecide(): void {
@@ -202,7 +207,7 @@ export class DmaScheduler {
         this.#charge(STARVED);
         continue;
       }
-      const nowNs = this.#kernel.nowNs;
+      const nowNs = this.#toldNs;
       const context = this.#informed.select(nowNs);
       if (context === NONE) {
         this.#events.wakeAt(this.#informed.nextEligibleNs(nowNs));
@@ -220,17 +225,18 @@ export class DmaScheduler {
         this.#credit.requireThatItCanEverFit(context, bytes);
         return;
       }
-      this.#grant(context, bytes, nowNs);
+      this.#grant(context, bytes);
     }
   }
 
-  #grant(context: ContextId, bytes: number, nowNs: number): void {
+  #grant(context: ContextId, bytes: number): void {
     this.#credit.take(bytes);
     this.#decisions += 1;
     this.#heads.attend(context);
     if (this.#grants.observed) {
       const reason = this.#informed.name;
-      this.#grants.next({ context, bytes, atNs: nowNs, creditBytes: this.#credit.bytes, reason });
+      const atNs = this.#kernel.nowNs;
+      this.#grants.next({ context, bytes, atNs, creditBytes: this.#credit.bytes, reason });
     }
     this.#onGrant(context, bytes);
     if (!this.#heads.dismiss(context)) return;
@@ -255,6 +261,6 @@ export class DmaScheduler {
   #charge(nextHeadBytes: number): void {
     const context = this.#awaited;
     this.#awaited = NONE;
-    this.#informed.charge(context, this.#unchargedBytes, nextHeadBytes, this.#kernel.nowNs);
+    this.#informed.charge(context, this.#unchargedBytes, nextHeadBytes, this.#toldNs);
   }
 }

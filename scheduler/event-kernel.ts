@@ -57,6 +57,7 @@ const GENERATION = 4;
 /** 1 while the event waits beyond the window. */
 const IS_FAR = 5;
 
+const TWO_32 = 2 ** 32;
 const FREE = -1;
 const CANCELLED = -2;
 
@@ -415,7 +416,9 @@ export class EventKernel {
 
   /** Moves the events of the wheel up to `lastNs` into buckets. */
   #dealFar(lastNs: number): void {
-    for (let slot = this.#far.take(lastNs); slot !== NO_SLOT; slot = this.#far.take(lastNs)) {
+    const low = lastNs | 0;
+    const high = Math.floor(lastNs / TWO_32);
+    for (let slot = this.#far.take(low, high); slot !== NO_SLOT; slot = this.#far.take(low, high)) {
       this.#farCount -= 1;
       this.#cells[(slot << RECORD_SHIFT) + IS_FAR] = 0;
       this.#append(slot, this.#far.timeOf(slot) & WINDOW_MASK);
@@ -426,7 +429,7 @@ export class EventKernel {
   /** The window is empty: advances to the next event beyond it and returns its slot, if it is due by `untilNs`. */
   #pullFar(untilNs: number): number {
     if (this.#farCount === 0) return NO_SLOT;
-    const slot = this.#far.take(untilNs);
+    const slot = this.#far.take(untilNs | 0, Math.floor(untilNs / TWO_32));
     if (slot === NO_SLOT) return NO_SLOT;
     this.#farCount -= 1;
     this.#farFromNs = this.#far.earliestPossibleNs();
@@ -472,7 +475,8 @@ export class EventKernel {
     } else {
       cells[record + IS_FAR] = 1;
       this.#farCount += 1;
-      this.#far.insert(slot, timeNs);
+      // By hand: a function that is not put here would be handed the whole time.
+      this.#far.insert(slot, timeNs | 0, Math.floor(timeNs / TWO_32));
       if (timeNs < this.#farFromNs) this.#farFromNs = timeNs;
     }
     return slot;

@@ -28,6 +28,11 @@ export class InformedDiscipline {
     this.#overheadBytes = overheadBytes;
   }
 
+  /** Whether it is told 0 for every time. */
+  get timeless(): boolean {
+    return this.#discipline.timeless === true;
+  }
+
   /** Its name. */
   get name(): string {
     return this.#discipline.name;

@@ -1,3 +1,4 @@
+import type { Clock } from './clock.js';
 import { ParameterError } from './errors.js';
 import { greatestCommonDivisor } from './greatest-common-divisor.js';
 
@@ -52,11 +53,13 @@ export class SerialLine {
     return Math.ceil((bytes * this.#nsNumerator) / this.#nsDenominator);
   }
 
-  /** When `carry` would end, without booking anything. */
-  endOf(bytes: number, fromNs: number): number {
+  /** In how many ns `carryIn` would end, without booking anything. */
+  endsIn(clock: Clock, bytes: number, inNs: number): number {
+    const { nowNs } = clock;
+    const fromNs = nowNs + inNs;
     const waits = fromNs <= this.freeAtNs;
     const total = bytes * this.#nsNumerator + (waits ? this.#freeAtRemainder : 0);
-    return (waits ? this.#freeAtNs : fromNs) + Math.ceil(total / this.#nsDenominator);
+    return (waits ? this.#freeAtNs : fromNs) - nowNs + Math.ceil(total / this.#nsDenominator);
   }
 
   /**
@@ -69,12 +72,27 @@ export class SerialLine {
       this.#freeAtNs = fromNs;
       this.#freeAtRemainder = 0;
     }
+    this.#add(bytes);
+    return this.freeAtNs;
+  }
+
+  /** As `carry`, from a time so many ns from now; returns in how many ns the last bit has passed. */
+  carryIn(clock: Clock, bytes: number, inNs: number): number {
+    const fromNs = clock.nowNs + inNs;
+    if (fromNs > this.freeAtNs) {
+      this.#freeAtNs = fromNs;
+      this.#freeAtRemainder = 0;
+    }
+    this.#add(bytes);
+    return this.freeAtNs - clock.nowNs;
+  }
+
+  #add(bytes: number): void {
     this.#carriedBytes += bytes;
     const total = bytes * this.#nsNumerator + this.#freeAtRemainder;
     const wholeNs = Math.floor(total / this.#nsDenominator);
     this.#freeAtNs += wholeNs;
     this.#freeAtRemainder = total - wholeNs * this.#nsDenominator;
-    return this.#freeAtNs + (this.#freeAtRemainder > 0 ? 1 : 0);
   }
 
   /** The last `bytes` that were booked do not go as booked: the line is free at `freeAtNs`, when what is before them has passed. */

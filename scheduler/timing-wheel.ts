@@ -70,11 +70,14 @@ export class TimingWheel {
     return present(this.#timeNs[slot]);
   }
 
-  /** Inserts a slot at `timeNs`, a whole number not before the cursor, behind all that wait for that time already. */
-  insert(slot: number, timeNs: number): void {
-    this.#timeNs[slot] = timeNs;
+  /**
+   * Inserts a slot at a time, a whole number not before the cursor, behind all that wait for that time already. The time
+   * comes in two halves, `lowHalf` and `highHalf` of it: from 2^31 ns on a whole one is allocated as an argument.
+   */
+  insert(slot: number, low: number, high: number): void {
+    this.#timeNs[slot] = high * TWO_32 + (low >>> 0);
     this.#next[slot] = NO_SLOT;
-    const bucket = this.#bucketOf(timeNs);
+    const bucket = this.#bucketOf(low, high);
     const first = this.#first[bucket] ?? NO_SLOT;
     if (first === NO_SLOT) {
       this.#previous[slot] = slot;
@@ -90,7 +93,8 @@ export class TimingWheel {
 
   /** Removes a waiting slot. */
   remove(slot: number): void {
-    const bucket = this.#bucketOf(present(this.#timeNs[slot]));
+    const timeNs = present(this.#timeNs[slot]);
+    const bucket = this.#bucketOf(lowHalf(timeNs), highHalf(timeNs));
     const first = this.#first[bucket] ?? NO_SLOT;
     if (slot === first) {
       this.#dropFirst(bucket, slot);
@@ -102,8 +106,9 @@ export class TimingWheel {
     this.#previous[next === NO_SLOT ? first : next] = previous;
   }
 
-  /** Removes the earliest slot and moves the cursor to its time; NO_SLOT if it is due only after `untilNs`. */
-  take(untilNs: number): number {
+  /** Removes the earliest slot and moves the cursor to its time; NO_SLOT if it is due only after a time, given in two halves. */
+  take(untilLow: number, untilHigh: number): number {
+    const untilNs = untilHigh * TWO_32 + (untilLow >>> 0);
     for (;;) {
       let bucket = this.#cursorLow & DIGIT_MASK;
       let slot = this.#first[bucket] ?? NO_SLOT;
@@ -112,7 +117,7 @@ export class TimingWheel {
         bucket = this.#firstOccupied();
         slot = this.#first[bucket] ?? NO_SLOT;
         if (bucket >= BUCKETS && this.#next[slot] !== NO_SLOT) {
-          if (!this.#dealOut(bucket, untilNs)) return NO_SLOT;
+          if (!this.#dealOut(bucket, untilLow, untilHigh)) return NO_SLOT;
           continue;
         }
       }
@@ -120,9 +125,8 @@ export class TimingWheel {
       const timeNs = present(this.#timeNs[slot]);
       if (timeNs > untilNs) return NO_SLOT;
       this.#dropFirst(bucket, slot);
-      const low = timeNs >>> 0;
-      this.#cursorLow = low | 0;
-      this.#cursorHigh = ((timeNs - low) / TWO_32) | 0;
+      this.#cursorLow = lowHalf(timeNs);
+      this.#cursorHigh = highHalf(timeNs);
       return slot;
     }
   }
@@ -170,7 +174,7 @@ export class TimingWheel {
         const timeNs = this.timeOf(slot);
         if (timeNs < cursorNs)
           throw new InvariantViolation(`slot ${slot} at ${timeNs} ns lies before the cursor, ${cursorNs} ns`);
-        if (this.#bucketOf(timeNs) !== bucket)
+        if (this.#bucketOf(lowHalf(timeNs), highHalf(timeNs)) !== bucket)
           throw new InvariantViolation(`slot ${slot} at ${timeNs} ns is in bucket ${bucket}`);
         if (this.#previous[slot] !== previous)
           throw new InvariantViolation(`the list of bucket ${bucket} is broken at slot ${slot}`);
@@ -187,9 +191,7 @@ export class TimingWheel {
     return count;
   }
 
-  #bucketOf(timeNs: number): number {
-    const low = timeNs >>> 0;
-    const high = ((timeNs - low) / TWO_32) | 0;
+  #bucketOf(low: number, high: number): number {
     if (high === this.#cursorHigh) {
       const wheel = (31 - Math.clz32((low ^ this.#cursorLow) | 1)) >> 3;
       return (wheel << DIGIT_BITS) | ((low >>> (wheel << 3)) & DIGIT_MASK);
@@ -199,7 +201,7 @@ export class TimingWheel {
   }
 
   /** Moves the cursor to the start of a bucket above the lowest wheel and moves its slots to those below. */
-  #dealOut(bucket: number, untilNs: number): boolean {
+  #dealOut(bucket: number, untilLow: number, untilHigh: number): boolean {
     const wheel = bucket >>> DIGIT_BITS;
     const digit = bucket & DIGIT_MASK;
     let high = this.#cursorHigh;
@@ -211,7 +213,7 @@ export class TimingWheel {
       const shift = (wheel - LOW_WHEELS) * DIGIT_BITS;
       high = (high & (-BUCKETS << shift)) | (digit << shift);
     }
-    if (high * TWO_32 + (low >>> 0) > untilNs) return false;
+    if (high > untilHigh || (high === untilHigh && low >>> 0 > untilLow >>> 0)) return false;
     this.#cursorHigh = high;
     this.#cursorLow = low;
     let slot = this.#first[bucket] ?? NO_SLOT;
@@ -219,7 +221,8 @@ export class TimingWheel {
     this.#markEmpty(bucket);
     while (slot !== NO_SLOT) {
       const next = this.#next[slot] ?? NO_SLOT;
-      this.insert(slot, present(this.#timeNs[slot]));
+      const timeNs = present(this.#timeNs[slot]);
+      this.insert(slot, lowHalf(timeNs), highHalf(timeNs));
       slot = next;
     }
     return true;
@@ -256,6 +259,16 @@ export class TimingWheel {
     this.#words[wheel] = words;
     if (words === 0) this.#wheels &= ~(1 << wheel);
   }
+}
+
+/** The lower 32 bits of a time, with a sign. */
+function lowHalf(timeNs: number): number {
+  return timeNs | 0;
+}
+
+/** The bits above them. */
+function highHalf(timeNs: number): number {
+  return Math.floor(timeNs / TWO_32) | 0;
 }
 
 function lowestBit(bits: number): number {

@@ -1,17 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { fixedSize, greedy } from 'cdna-nic/guests';
 import { makeProtection } from '../../host/protection/approaches.js';
 import { makeDiscipline } from '../../scheduler/disciplines/make-discipline.js';
-import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { Machine } from '../../src/machine/machine.js';
 import { readCaptures } from '../../src/machine/read-captures.js';
 import { loadScenario } from '../../src/scenario/load.js';
 import { answer } from '../child.js';
 import { type FlatProtection, makeFlatMachine } from '../flat/flat-machine.js';
 import { moveFrames, postFrames } from '../floor-loop.js';
-import { GreedyMachine, type GreedyMachineOptions } from '../greedy-machine.js';
+import type { GreedyMachineOptions } from '../greedy-machine.js';
 import { millisecondsFor } from '../ns3/build.js';
-import { ServedMachine } from '../served-machine.js';
+import { counted, type TrafficMachine, trafficMachine } from '../traffic-machine.js';
 
 /** One side of a pair: what a process runs. */
 export type Side =
@@ -46,14 +44,11 @@ export interface StretchAnswer {
   readonly events: number;
 }
 
-interface Runner {
-  deliver(frames: number): number;
-  readonly events: number;
+interface Runner extends TrafficMachine {
   /** What the last stretch took, of a program that says so itself. */
   readonly cpuNs?: number;
 }
 
-const STEP_NS = 100_000;
 let runner: Runner | undefined;
 
 answer(async (question: Side | Stretch): Promise<StretchAnswer | 'ready'> => {
@@ -111,29 +106,12 @@ async function start(side: Side): Promise<Runner> {
         },
       };
     }
-    case 'served': {
-      const { machine } = new ServedMachine(side.protection, side.frameBytes);
-      return counted(machine.kernel, () => machine.delivered);
-    }
-    case 'greedy': {
-      const machine = new GreedyMachine(side);
-      return counted(machine.kernel, () => machine.delivered);
-    }
-    case 'receive': {
-      const machine = new GreedyMachine({ ...side, idle: true });
-      for (let index = 0; index < side.contexts; index += 1) {
-        machine.partner.attach(
-          greedy({
-            name: `far${index}`,
-            sourceId: index,
-            source: 0x020000010001 + index,
-            destination: 0x020000000001 + index,
-            sizes: fixedSize(`far${index}`, side.frameBytes),
-          }),
-        );
-      }
-      return counted(machine.kernel, () => machine.partner.framesToNic);
-    }
+    case 'served':
+      return trafficMachine('served', { ...side, contexts: 0 });
+    case 'greedy':
+      return trafficMachine('sent', side);
+    case 'receive':
+      return trafficMachine('received', side);
     case 'scenario': {
       const { scenario, directory } = await loadScenario(side.path);
       const traffic = scenario.guests.map((guest) => guest.traffic);
@@ -149,17 +127,4 @@ async function start(side: Side): Promise<Runner> {
       return counted(machine.kernel, () => machine.partner.framesFromNic + machine.partner.framesToNic);
     }
   }
-}
-
-function counted(kernel: EventKernel, delivered: () => number): Runner {
-  return {
-    deliver(frames) {
-      const before = delivered();
-      while (delivered() < before + frames) kernel.run(kernel.nowNs + STEP_NS);
-      return delivered() - before;
-    },
-    get events() {
-      return kernel.executed;
-    },
-  };
 }

@@ -87,7 +87,8 @@ class DescriptorRings implements RawRing {
   store(way: Way, index: number, { address, length, flags }: NamedBuffer): CpuAccess {
     const queue = this.#port[way];
     // The best guess of what CDNA's card expects: queues count their descriptors from 1.
-    encodeDescriptor(this.#scratch, 0, address, length, flags, (index + 1) >>> 0);
+    const high = Math.floor(address / 2 ** 32) | 0;
+    encodeDescriptor(this.#scratch, 0, address | 0, high, length, flags, (index + 1) >>> 0);
     const slot = addressAfter(queue.ringAddress, (index & (queue.slots - 1)) * DESCRIPTOR_BYTES);
     return this.#domain.write(guestAddress(slot), DESCRIPTOR_BYTES, this.#scratch, 0);
   }

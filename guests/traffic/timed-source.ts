@@ -1,8 +1,8 @@
 import { map, type Observable } from 'rxjs';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import {
-  type EventHandle,
   type EventKernel,
+  type EventPlace,
   type HandlerId,
   MAX_TIME_NS,
 } from '../../scheduler/event-kernel.js';
@@ -10,6 +10,8 @@ import { GuardedSubject } from '../../scheduler/guarded-subject.js';
 import { BorrowedFrame } from './borrowed-frame.js';
 import { startOnSubscription } from './start-on-subscription.js';
 import type { PushSource } from './traffic-source.js';
+
+const NO_EVENT: EventPlace = -1;
 
 /** What a `TimedSource` plays. */
 export interface FrameScore {
@@ -36,7 +38,8 @@ export class TimedSource implements PushSource {
   readonly #subject: GuardedSubject<BorrowedFrame>;
   readonly #loan: BorrowedFrame;
   readonly #due: HandlerId;
-  #event: EventHandle | undefined;
+  /** The next frame's event, or NO_EVENT. */
+  #event: EventPlace = NO_EVENT;
   #running = false;
   #ended = false;
   #frames = 0;
@@ -69,7 +72,7 @@ export class TimedSource implements PushSource {
   }
 
   checkInvariants(): void {
-    const waiting = this.#event !== undefined;
+    const waiting = this.#event !== NO_EVENT;
     const shouldWait = this.#running && !this.#ended;
     if (waiting !== shouldWait)
       throw new InvariantViolation(`${this.name}: waiting is ${waiting}, expected ${shouldWait}`);
@@ -83,12 +86,12 @@ export class TimedSource implements PushSource {
 
   #stop(): void {
     this.#running = false;
-    if (this.#event !== undefined) this.#kernel.cancel(this.#event);
-    this.#event = undefined;
+    if (this.#event !== NO_EVENT) this.#kernel.cancelAt(this.#event);
+    this.#event = NO_EVENT;
   }
 
   #onDue(): void {
-    this.#event = undefined;
+    this.#event = NO_EVENT;
     const frame = this.#score.take();
     this.#frames += 1;
     // Scheduled before the frame is emitted, so that an observer that unsubscribes cancels it.
@@ -101,6 +104,6 @@ export class TimedSource implements PushSource {
   #book(timeNs: number): void {
     // A heavy-tailed silence may outlast virtual time; that is an end as well.
     if (timeNs > MAX_TIME_NS) this.#ended = true;
-    else this.#event = this.#kernel.scheduleAt(timeNs, this.#due);
+    else this.#event = this.#kernel.place(timeNs - this.#kernel.nowNs, this.#due);
   }
 }

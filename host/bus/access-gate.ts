@@ -1,39 +1,31 @@
 import {
   type BusAddress,
-  type HostPhysicalAddress,
-  hostPhysicalAddress,
-  passedThrough,
+  type BusPageNumber,
+  type PageNumber,
+  pageNumber,
+  passedThroughPage,
   type RequesterId,
 } from '../../nic/addresses.js';
 
 /** What an access gate answers when it denies an access: this device has no such address. */
-export const DENIED = hostPhysicalAddress(-1);
+export const DENIED = pageNumber(-1);
 
 /**
  * The access gate: translation and protection when a transfer is carried out. An IOMMU is one, and so were its
  * forerunners. Each check is about one device (its requester ID) and about bytes of one page.
  */
 export interface AccessGate {
-  /** Where the access really goes, a physical address, or DENIED. */
+  /**
+   * The page of memory to which an access of `length` bytes, `offset` bytes into a page of bus addresses, really goes, or
+   * DENIED. No gate moves bytes within their page.
+   */
   check(
     requesterId: RequesterId,
-    address: BusAddress,
-    length: number,
-    write: boolean,
-    nowNs: number,
-  ): HostPhysicalAddress;
-  /**
-   * As `check`, for an address from 2^53 on (`WIDE_ADDRESS`): `offset` bytes into the page at `page`. A gate that does not
-   * tell such addresses apart leaves it out; it is asked for the page.
-   */
-  checkWide?(
-    requesterId: RequesterId,
-    page: BusAddress,
+    page: BusPageNumber,
     offset: number,
     length: number,
     write: boolean,
-    nowNs: number,
-  ): HostPhysicalAddress;
+  ): PageNumber;
   /** What the last check took, ns. */
   readonly delayNs: number;
   /**
@@ -61,21 +53,6 @@ function unmappedMessage(address: BusAddress, data: number): InterruptMessage {
   };
 }
 
-/** Asks a gate for an address from 2^53 on: one that does not tell such addresses apart is asked for the page. */
-export function checkWideAt(
-  gate: AccessGate,
-  requesterId: RequesterId,
-  page: BusAddress,
-  offset: number,
-  length: number,
-  write: boolean,
-  nowNs: number,
-): HostPhysicalAddress {
-  return gate.checkWide === undefined
-    ? gate.check(requesterId, page, length, write, nowNs)
-    : gate.checkWide(requesterId, page, offset, length, write, nowNs);
-}
-
 /** What a gate makes of an interrupt message; one without `message` lets it pass as it is. */
 export function messageThrough(
   gate: AccessGate,
@@ -92,8 +69,8 @@ export function messageThrough(
 export class OpenGate implements AccessGate {
   readonly delayNs = 0;
 
-  check(_requesterId: RequesterId, address: BusAddress): HostPhysicalAddress {
-    return passedThrough(address);
+  check(_requesterId: RequesterId, page: BusPageNumber): PageNumber {
+    return passedThroughPage(page);
   }
 }
 

@@ -1,11 +1,5 @@
-import type { BusAddress, HostPhysicalAddress, RequesterId } from '../../nic/addresses.js';
-import {
-  type AccessGate,
-  checkWideAt,
-  DENIED,
-  type InterruptMessage,
-  messageThrough,
-} from './access-gate.js';
+import type { BusAddress, BusPageNumber, PageNumber, RequesterId } from '../../nic/addresses.js';
+import { type AccessGate, DENIED, type InterruptMessage, messageThrough } from './access-gate.js';
 
 /**
  * Bus Master Enable of functions (bit 2 of the PCI Command register). A function without it makes no requests; here
@@ -40,27 +34,14 @@ export class BusMasters implements AccessGate {
 
   check(
     requesterId: RequesterId,
-    address: BusAddress,
-    length: number,
-    write: boolean,
-    nowNs: number,
-  ): HostPhysicalAddress {
-    this.#ended = this.#off.has(requesterId);
-    if (this.#ended) return DENIED;
-    return this.#gate.check(requesterId, address, length, write, nowNs);
-  }
-
-  checkWide(
-    requesterId: RequesterId,
-    page: BusAddress,
+    page: BusPageNumber,
     offset: number,
     length: number,
     write: boolean,
-    nowNs: number,
-  ): HostPhysicalAddress {
+  ): PageNumber {
     this.#ended = this.#off.has(requesterId);
     if (this.#ended) return DENIED;
-    return checkWideAt(this.#gate, requesterId, page, offset, length, write, nowNs);
+    return this.#gate.check(requesterId, page, offset, length, write);
   }
 
   /** A message is a write of the function as any other. */

@@ -1,21 +1,25 @@
 import type { Observable } from 'rxjs';
 import {
+  addressAfter,
   type BusAddress,
+  type BusPageNumber,
+  busPageAddress,
   type HostPhysicalAddress,
-  offsetInPage,
   PAGE_BYTES,
+  type PageNumber,
+  pageAddress,
   type RequesterId,
+  WIDE_ADDRESS,
 } from '../../nic/addresses.js';
 import { abortAfter, type HostPort } from '../../nic/host-port.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { GuardedSubject } from '../../scheduler/guarded-subject.js';
-import { inInterruptWindow } from '../iommu/table-walker.js';
+import { isInterruptPage } from '../iommu/table-walker.js';
 import type { PhysicalMemory } from '../memory/physical-memory.js';
 import {
   type AccessGate,
   CLOSED_GATE,
-  checkWideAt,
   DENIED,
   type InterruptMessage,
   messageThrough,
@@ -99,7 +103,7 @@ export class MemoryBus implements HostPort {
   #deniedCount = 0;
   #gateNs = 0;
   #orderNs = 0;
-  readonly #order = new RequestOrder();
+  readonly #order: RequestOrder;
 
   constructor(kernel: EventKernel, memory: PhysicalMemory, timings: MemoryTimings, onInterrupt: () => void) {
     for (const field of ['readNs', 'writeNs'] as const) {
@@ -109,6 +113,7 @@ export class MemoryBus implements HostPort {
       }
     }
     this.#kernel = kernel;
+    this.#order = new RequestOrder(kernel);
     this.#memory = memory;
     this.#timings = timings;
     this.#onInterrupt = onInterrupt;
@@ -182,87 +187,48 @@ export class MemoryBus implements HostPort {
 
   read(
     requesterId: RequesterId,
-    address: BusAddress,
+    page: BusPageNumber,
+    offset: number,
     length: number,
     target: Uint8Array,
     targetOffset: number,
   ): number {
     this.#reads += 1;
     const gate = this.#gate;
-    const { nowNs } = this.#kernel;
-    const crosses = crossesPage(offsetInPage(address), length);
-    const physical = crosses ? DENIED : gate.check(requesterId, address, length, false, nowNs);
+    const crosses = crossesPage(offset, length);
+    const physical = crosses ? DENIED : gate.check(requesterId, page, offset, length, false);
     const gateNs = crosses ? 0 : gate.delayNs;
-    if (physical < 0 || !this.#memory.contains(physical, length)) {
+    if (physical < 0 || physical >= this.#memory.pageCount) {
       target.fill(0xff, targetOffset, targetOffset + length);
-      this.#refuse(requesterId, address, 0, length, false, physical >= 0, crosses);
-      return abortAfter(this.#order.read(requesterId, nowNs + gateNs, 0) - nowNs);
+      this.#refuse(requesterId, page, offset, length, false, physical >= 0, crosses);
+      return abortAfter(this.#order.read(requesterId, gateNs, 0));
     }
-    this.#memory.read(physical, length, target, targetOffset);
-    if (this.#witness !== undefined) this.#witness.accessed(requesterId, physical, length, false);
-    if (this.#accesses.observed) this.#tell(requesterId, address, 0, physical, length, false);
-    return this.#finishRead(requesterId, nowNs, gateNs);
+    this.#memory.readPage(physical, offset, length, target, targetOffset);
+    if (this.#isWatched) this.#tell(requesterId, page, offset, physical, length, false);
+    return this.#finishRead(requesterId, gateNs);
   }
 
   write(
     requesterId: RequesterId,
-    address: BusAddress,
+    page: BusPageNumber,
+    offset: number,
     length: number,
     source: Uint8Array,
     sourceOffset: number,
   ): number {
     this.#writes += 1;
-    if (inInterruptWindow(address)) return this.#message(requesterId, address, length, source, sourceOffset);
+    if (isInterruptPage(page)) return this.#message(requesterId, page, offset, length, source, sourceOffset);
     const gate = this.#gate;
-    const { nowNs } = this.#kernel;
-    const crosses = crossesPage(offsetInPage(address), length);
-    const physical = crosses ? DENIED : gate.check(requesterId, address, length, true, nowNs);
+    const crosses = crossesPage(offset, length);
+    const physical = crosses ? DENIED : gate.check(requesterId, page, offset, length, true);
     const gateNs = crosses ? 0 : gate.delayNs;
-    if (physical < 0 || !this.#memory.contains(physical, length)) {
-      this.#refuse(requesterId, address, 0, length, true, physical >= 0, crosses);
-      return abortAfter(this.#order.write(requesterId, nowNs + gateNs) - nowNs);
+    if (physical < 0 || physical >= this.#memory.pageCount) {
+      this.#refuse(requesterId, page, offset, length, true, physical >= 0, crosses);
+      return abortAfter(this.#order.write(requesterId, gateNs));
     }
-    this.#memory.write(physical, length, source, sourceOffset);
-    if (this.#witness !== undefined) this.#witness.accessed(requesterId, physical, length, true);
-    if (this.#accesses.observed) this.#tell(requesterId, address, 0, physical, length, true);
-    return this.#finishWrite(requesterId, nowNs, gateNs);
-  }
-
-  readWide(
-    requesterId: RequesterId,
-    page: BusAddress,
-    offset: number,
-    length: number,
-    target: Uint8Array,
-    targetOffset: number,
-  ): number {
-    this.#reads += 1;
-    const { nowNs } = this.#kernel;
-    const physical = this.#checkWide(requesterId, page, offset, length, false);
-    const gateNs = crossesPage(offset, length) ? 0 : this.#gate.delayNs;
-    if (physical === DENIED) {
-      target.fill(0xff, targetOffset, targetOffset + length);
-      return abortAfter(this.#order.read(requesterId, nowNs + gateNs, 0) - nowNs);
-    }
-    this.#memory.read(physical, length, target, targetOffset);
-    return this.#finishRead(requesterId, nowNs, gateNs);
-  }
-
-  writeWide(
-    requesterId: RequesterId,
-    page: BusAddress,
-    offset: number,
-    length: number,
-    source: Uint8Array,
-    sourceOffset: number,
-  ): number {
-    this.#writes += 1;
-    const { nowNs } = this.#kernel;
-    const physical = this.#checkWide(requesterId, page, offset, length, true);
-    const gateNs = crossesPage(offset, length) ? 0 : this.#gate.delayNs;
-    if (physical === DENIED) return abortAfter(this.#order.write(requesterId, nowNs + gateNs) - nowNs);
-    this.#memory.write(physical, length, source, sourceOffset);
-    return this.#finishWrite(requesterId, nowNs, gateNs);
+    this.#memory.writePage(physical, offset, length, source, sourceOffset);
+    if (this.#isWatched) this.#tell(requesterId, page, offset, physical, length, true);
+    return this.#finishWrite(requesterId, gateNs);
   }
 
   raise(): void {
@@ -282,85 +248,80 @@ export class MemoryBus implements HostPort {
   }
 
   /** A read that the gate let pass in `gateNs` has been carried out: when its data leaves for the device, ns from now. */
-  #finishRead(requesterId: RequesterId, nowNs: number, gateNs: number): number {
+  #finishRead(requesterId: RequesterId, gateNs: number): number {
     const { readNs } = this.#timings;
-    const takesNs = this.#order.read(requesterId, nowNs + gateNs, readNs) - nowNs;
+    const takesNs = this.#order.read(requesterId, gateNs, readNs);
     this.#gateNs += gateNs;
     this.#orderNs += takesNs - gateNs - readNs;
     return takesNs;
   }
 
   /** As `#finishRead`, for a write: when it has been performed. */
-  #finishWrite(requesterId: RequesterId, nowNs: number, gateNs: number): number {
+  #finishWrite(requesterId: RequesterId, gateNs: number): number {
     const { writeNs } = this.#timings;
-    const takesNs = this.#order.write(requesterId, nowNs + gateNs + writeNs) - nowNs;
+    const takesNs = this.#order.write(requesterId, gateNs + writeNs);
     this.#gateNs += gateNs;
     this.#orderNs += takesNs - gateNs - writeNs;
     return takesNs;
   }
 
-  /** What the gate makes of an access from 2^53 on, told to all who look on; DENIED if there is no memory for it. */
-  #checkWide(
-    requesterId: RequesterId,
-    page: BusAddress,
-    offset: number,
-    length: number,
-    write: boolean,
-  ): HostPhysicalAddress {
-    const gate = this.#gate;
-    const crosses = crossesPage(offset, length);
-    const { nowNs } = this.#kernel;
-    let physical = DENIED;
-    if (!crosses) physical = checkWideAt(gate, requesterId, page, offset, length, write, nowNs);
-    if (physical < 0 || !this.#memory.contains(physical, length)) {
-      this.#refuse(requesterId, page, offset, length, write, physical >= 0, crosses);
-      return DENIED;
-    }
-    if (this.#witness !== undefined) this.#witness.accessed(requesterId, physical, length, write);
-    if (this.#accesses.observed) this.#tell(requesterId, page, offset, physical, length, write);
-    return physical;
-  }
-
   /** A write to the interrupt window is a message if it is 4 aligned bytes, and nothing that any part knows otherwise. */
   #message(
     requesterId: RequesterId,
-    address: BusAddress,
+    page: BusPageNumber,
+    offset: number,
     length: number,
     source: Uint8Array,
     sourceOffset: number,
   ): number {
     const gate = this.#gate;
-    const { nowNs } = this.#kernel;
     let message: InterruptMessage | undefined;
-    if (length === 4 && address % 4 === 0) {
+    if (length === 4 && offset % 4 === 0) {
       const data = new DataView(source.buffer, source.byteOffset + sourceOffset, 4).getUint32(0, true);
-      message = messageThrough(gate, requesterId, address, data);
+      message = messageThrough(gate, requesterId, addressAfter(busPageAddress(page), offset), data);
     }
     if (message === undefined) {
-      this.#refuse(requesterId, address, 0, length, true, false, false);
-      return abortAfter(this.#order.write(requesterId, nowNs) - nowNs);
+      this.#refuse(requesterId, page, offset, length, true, false, false);
+      return abortAfter(this.#order.write(requesterId, 0));
     }
     this.#messages += 1;
     this.#onMessage(message);
-    return this.#order.write(requesterId, nowNs + this.#timings.writeNs) - nowNs;
+    return this.#order.write(requesterId, this.#timings.writeNs);
   }
 
+  /** Whether somebody looks on at accesses that reach memory. */
+  get #isWatched(): boolean {
+    return this.#witness !== undefined || this.#accesses.observed;
+  }
+
+  /** Shows them an access. */
   #tell(
-    requesterId: number,
-    address: number,
+    requesterId: RequesterId,
+    page: BusPageNumber,
     offset: number,
-    physical: number,
+    physicalPage: PageNumber,
     length: number,
     write: boolean,
   ): void {
+    const physical = addressAfter(pageAddress(physicalPage), offset);
+    this.#witness?.accessed(requesterId, physical, length, write);
+    if (!this.#accesses.observed) return;
     const { delayNs: gateNs } = this.#gate;
     const atNs = this.#kernel.nowNs;
-    this.#accesses.next({ requesterId, address, offset, physical, length, write, gateNs, atNs });
+    this.#accesses.next({
+      requesterId,
+      ...placeOf(page, offset),
+      physical,
+      length,
+      write,
+      gateNs,
+      atNs,
+    });
   }
 
   #refuse(
     requesterId: RequesterId,
-    address: BusAddress,
+    page: BusPageNumber,
     offset: number,
     length: number,
     write: boolean,
@@ -370,8 +331,20 @@ export class MemoryBus implements HostPort {
     this.#deniedCount += 1;
     if (!this.#denied.observed) return;
     const atNs = this.#kernel.nowNs;
-    this.#denied.next({ requesterId, address, offset, length, write, beyondMemory, crossesPage, atNs });
+    const place = placeOf(page, offset);
+    this.#denied.next({ requesterId, ...place, length, write, beyondMemory, crossesPage, atNs });
   }
+}
+
+/** A place on the bus as those who look on are told of it. */
+function placeOf(
+  page: BusPageNumber,
+  offset: number,
+): { readonly address: BusAddress; readonly offset: number } {
+  const first = busPageAddress(page);
+  return first < WIDE_ADDRESS
+    ? { address: addressAfter(first, offset), offset: 0 }
+    : { address: first, offset };
 }
 
 /** Whether a request of `length` bytes goes beyond the page in which it begins at `offset`. */

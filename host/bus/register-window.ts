@@ -77,8 +77,7 @@ export class RegisterWindow {
   write(domain: DomainId, page: number, offset: number, value: number, width = 4): WindowOutcome {
     if (!this.#reaches(domain, page, offset, width)) return 'not-mapped';
     this.#processor.charge(COST.doorbell);
-    const { nowNs } = this.#kernel;
-    const delayNs = this.#nic.link.writeRegister(nowNs, nowNs + this.#processor.elapsedNs) - nowNs;
+    const delayNs = this.#nic.link.writeRegister(this.#kernel, this.#processor.elapsedNs);
     const mapping = this.#mapping[page] ?? absent();
     if (width === 4 && (offset & 3) === 0 && mapping < FEW_MAPPINGS && page < FEW_PAGES) {
       const word = page * PAGE_WORDS + (offset >>> 2);
@@ -108,7 +107,7 @@ export class RegisterWindow {
    * Who asks must have the page. False when the card refuses it.
    */
   writeNow(page: number, offset: number, value: number, width = 4): boolean {
-    this.#nic.link.writeRegister(this.#kernel.nowNs, this.#kernel.nowNs);
+    this.#nic.link.writeRegister(this.#kernel, 0);
     return this.#nic.write(page * PAGE_BYTES + offset, width, value);
   }
 
@@ -120,7 +119,7 @@ export class RegisterWindow {
 
   /** A read of a register takes the link both ways; how long the CPU waits for it is its cost. */
   #occupyLink(): void {
-    this.#nic.link.requestRegister(this.#kernel.nowNs);
+    this.#nic.link.requestRegister(this.#kernel);
     this.#nic.dma.answerRegisterRead();
   }
 

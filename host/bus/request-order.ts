@@ -1,4 +1,5 @@
 import type { RequesterId } from '../../nic/addresses.js';
+import type { Clock } from '../../scheduler/clock.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
 import { absent } from '../../scheduler/present.js';
 
@@ -19,30 +20,37 @@ const FIRST_REQUESTERS = 64;
  * independent streams. Nothing is allocated per request.
  */
 export class RequestOrder {
+  readonly #clock: Clock;
   /** When the last read, and when the last posted write, of each requester is done, ns. */
   #readNs = new Float64Array(FIRST_REQUESTERS);
   #writeNs = new Float64Array(FIRST_REQUESTERS);
 
-  /**
-   * When the data of a read leaves for the device. Like `write`, it must be called in the order of the requests.
-   *
-   * @param translatedNs when the translation of its address is known
-   * @param memoryNs how long memory takes to answer it
-   */
-  read(requesterId: RequesterId, translatedNs: number, memoryNs: number): number {
-    if (requesterId >= this.#readNs.length) this.#grow(requesterId);
-    const startNs = Math.max(translatedNs, this.#writeNs[requesterId] ?? absent());
-    const doneNs = Math.max(startNs + memoryNs, this.#readNs[requesterId] ?? absent());
-    this.#readNs[requesterId] = doneNs;
-    return doneNs;
+  constructor(clock: Clock) {
+    this.#clock = clock;
   }
 
-  /** When a posted write has been performed, if it would be at `readyNs` with no write ahead of it. */
-  write(requesterId: RequesterId, readyNs: number): number {
+  /**
+   * In how many ns the data of a read leaves for the device. Like `write`, it must be called in the order of the requests.
+   *
+   * @param translatedInNs in how many the translation of its address is known
+   * @param memoryNs how long memory takes to answer it
+   */
+  read(requesterId: RequesterId, translatedInNs: number, memoryNs: number): number {
+    if (requesterId >= this.#readNs.length) this.#grow(requesterId);
+    const { nowNs } = this.#clock;
+    const startNs = Math.max(nowNs + translatedInNs, this.#writeNs[requesterId] ?? absent());
+    const doneNs = Math.max(startNs + memoryNs, this.#readNs[requesterId] ?? absent());
+    this.#readNs[requesterId] = doneNs;
+    return doneNs - nowNs;
+  }
+
+  /** In how many ns a posted write has been performed, if it would be in `readyInNs` with no write ahead of it. */
+  write(requesterId: RequesterId, readyInNs: number): number {
     if (requesterId >= this.#writeNs.length) this.#grow(requesterId);
-    const doneNs = Math.max(readyNs, this.#writeNs[requesterId] ?? absent());
+    const { nowNs } = this.#clock;
+    const doneNs = Math.max(nowNs + readyInNs, this.#writeNs[requesterId] ?? absent());
     this.#writeNs[requesterId] = doneNs;
-    return doneNs;
+    return doneNs - nowNs;
   }
 
   checkInvariants(): void {

@@ -1,6 +1,7 @@
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import type { EventKernel, HandlerId } from '../../scheduler/event-kernel.js';
 import { absent } from '../../scheduler/present.js';
+import { Row } from '../../scheduler/row.js';
 import { COST, COST_NAMES, type CostName, type CostNumber } from './costs.js';
 import { runWork, type Work, WorkQueues } from './work-queue.js';
 import { WorkShares } from './work-shares.js';
@@ -29,7 +30,7 @@ interface Core {
   /** Last domain that ran here. */
   lastAccount: number;
   /** Accounts with work, in the order in which they became ready. */
-  readonly ready: number[];
+  readonly ready: Row<number>;
   urgent: number;
   /** Time that it was given to work, ns, all of it; the last of it ends at `busyUntilNs`. */
   busyNs: number;
@@ -37,7 +38,7 @@ interface Core {
   /** Which accounts the last unit of work was for, and until when. */
   readonly shares: WorkShares;
   /** Accounts of this core that were charged outside of work. */
-  readonly owing: number[];
+  readonly owing: Row<number>;
 }
 
 /**
@@ -76,8 +77,6 @@ export class Processor {
   #shares: WorkShares | undefined;
   #startNs = 0;
   readonly #watchers: CpuWatcher[] = [];
-  // What is left of a nanosecond when work ends, carried forward for each core.
-  readonly #carryNs: number[];
 
   constructor(kernel: EventKernel, options: ProcessorOptions) {
     if (!Number.isInteger(options.cores) || options.cores < 1 || options.cores > 1024) {
@@ -96,14 +95,13 @@ export class Processor {
     this.#cores = Array.from({ length: options.cores }, () => ({
       busy: false,
       lastAccount: -1,
-      ready: [],
+      ready: new Row(),
       urgent: 0,
       busyNs: 0,
       busyUntilNs: 0,
-      shares: new WorkShares(),
-      owing: [],
+      shares: new WorkShares(this.#nsPerCycle),
+      owing: new Row(),
     }));
-    this.#carryNs = new Array<number>(options.cores).fill(0);
   }
 
   /** Opens an account on a core; `urgent` work goes before that of others. Returns its number. */
@@ -187,10 +185,8 @@ export class Processor {
     const core = this.#cores[this.#coreOf[account] ?? -1];
     if (core === undefined) throw new InvariantViolation(`account ${account} does not exist`);
     this.#queues.clear(account);
-    const at = core.ready.indexOf(account);
-    if (at < 0) return;
-    core.ready.splice(at, 1);
-    if (at < core.urgent) core.urgent -= 1;
+    const at = core.ready.remove(account);
+    if (at >= 0 && at < core.urgent) core.urgent -= 1;
   }
 
   /** Charges the account that runs now. While none does (set-up) there is none to charge. */
@@ -229,7 +225,7 @@ export class Processor {
       if (core.busyUntilNs > this.#startNs)
         throw new InvariantViolation('accounts start in the middle of work');
       core.busyNs = 0;
-      core.owing.length = 0;
+      core.owing.clear();
     }
   }
 
@@ -247,7 +243,7 @@ export class Processor {
     for (const [account, coreNumber] of this.#coreOf.entries()) {
       const core = this.#cores[coreNumber] ?? absent();
       const waiting = this.#queues.count(account) > 0;
-      const listed = core.ready.filter((other) => other === account).length;
+      const listed = core.ready.countOf(account);
       if (listed !== (waiting ? 1 : 0))
         throw new InvariantViolation(`${this.#names[account]} is ready ${listed} times`);
       if (waiting && !core.busy) throw new InvariantViolation('a core idles although work waits');
@@ -290,7 +286,7 @@ export class Processor {
 
   #makeReady(core: Core, account: number): void {
     if (this.#urgentAccount.includes(account)) {
-      core.ready.splice(core.urgent, 0, account);
+      core.ready.insert(core.urgent, account);
       core.urgent += 1;
     } else {
       core.ready.push(account);
@@ -311,7 +307,7 @@ export class Processor {
     const account = core.ready.shift();
     if (account === undefined) {
       core.busy = false;
-      this.#carryNs[coreNumber] = 0;
+      core.shares.rest();
       return;
     }
     if (core.urgent > 0) core.urgent -= 1;
@@ -350,11 +346,7 @@ export class Processor {
 
   /** The core is busy for what the unit of work has charged, to the whole ns; fractions are carried on. */
   #end(core: Core, coreNumber: number): void {
-    const carryNs = this.#carryNs[coreNumber] ?? absent();
-    const busyNs = core.shares.elapsedCycles * this.#nsPerCycle + carryNs;
-    const wholeNs = Math.floor(busyNs);
-    this.#carryNs[coreNumber] = busyNs - wholeNs;
-    core.shares.end(this.#ns, this.#nsPerCycle, carryNs, wholeNs);
+    const wholeNs = core.shares.end(this.#ns);
     if (this.#watchers.length > 0) this.#tellWatchers(core, coreNumber);
     this.#current = -1;
     this.#shares = undefined;

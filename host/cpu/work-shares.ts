@@ -13,8 +13,15 @@ export class WorkShares {
   #count = 0;
   #current = -1;
   #wholeNs = 0;
+  readonly #nsPerCycle: number;
+  /** What was left of a ns when the last unit ended: the next one begins with it. */
+  #carryNs = 0;
   /** How far the unit that runs has come, cycles, a fraction once an account has waited. Here, so that it is no argument. */
   elapsedCycles = 0;
+
+  constructor(nsPerCycle: number) {
+    this.#nsPerCycle = nsPerCycle;
+  }
 
   /** The shares of the unit that ended last: an account, and from when to when, ns after the unit began. */
   each(visit: (account: number, beginNs: number, endNs: number) => void): void {
@@ -49,21 +56,28 @@ export class WorkShares {
   }
 
   /**
-   * The unit has ended: adds each share to `accountNs`.
-   *
-   * @param carryNs what was left of a ns before
-   * @param wholeNs time of the whole unit
+   * The unit has ended: adds each share to `accountNs`. Returns its time, whole ns; the fraction is carried on. Times with a
+   * fraction stay here: as arguments they would be allocated.
    */
-  end(accountNs: number[], nsPerCycle: number, carryNs: number, wholeNs: number): void {
+  end(accountNs: number[]): number {
+    const busyNs = this.elapsedCycles * this.#nsPerCycle + this.#carryNs;
+    const wholeNs = Math.floor(busyNs);
     this.#wholeNs = wholeNs;
     let endNs = wholeNs;
     for (let share = this.#count - 1; share >= 0; share -= 1) {
-      const beginNs = share === 0 ? 0 : this.#wholeNsAt(share, nsPerCycle, carryNs, endNs);
+      const beginNs = share === 0 ? 0 : this.#wholeNsAt(share, endNs);
       this.#begin[share] = beginNs;
       const account = this.#account[share] ?? absent();
       accountNs[account] = (accountNs[account] ?? absent()) + endNs - beginNs;
       endNs = beginNs;
     }
+    this.#carryNs = busyNs - wholeNs;
+    return wholeNs;
+  }
+
+  /** The core has nothing to do: what was left of a ns is idle time. */
+  rest(): void {
+    this.#carryNs = 0;
   }
 
   /** How much of the last `ns` of the unit is of this account, ns. */
@@ -79,8 +93,9 @@ export class WorkShares {
     return sum;
   }
 
-  #wholeNsAt(share: number, nsPerCycle: number, carryNs: number, mostNs: number): number {
-    return Math.min(mostNs, Math.floor((this.#begin[share] ?? absent()) * nsPerCycle + carryNs));
+  /** The whole ns at which a share of the unit that ends begins. */
+  #wholeNsAt(share: number, mostNs: number): number {
+    return Math.min(mostNs, Math.floor((this.#begin[share] ?? absent()) * this.#nsPerCycle + this.#carryNs));
   }
 
   #grow(): void {

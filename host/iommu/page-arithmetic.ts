@@ -30,6 +30,11 @@ export function pageOffset(address: number, bits: number): number {
   return bits < 31 ? address & ((1 << bits) - 1) : address - pageStart(address, bits);
 }
 
+/** Pages of 4 KB from the beginning of the page of 2^bits bytes in which this one lies. */
+export function pageWithin(page: number, bits: number): number {
+  return bits === 12 ? 0 : pageOffset(page, bits - 12);
+}
+
 /** Number of the page of 2^bits bytes, at least 4 KB, in which the 4 KB page of this number lies. */
 export function indexOfPage(page: number, bits: number): number {
   return bits === 12 ? page : pageIndex(page, bits - 12);

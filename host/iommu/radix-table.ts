@@ -4,6 +4,7 @@ import {
   type IoPageNumber,
   type IoVirtualAddress,
   ioPageAddress,
+  ioPageAfter,
   PAGE_BYTES,
   type PageNumber,
   pageAddress,
@@ -190,7 +191,7 @@ export class RadixTable {
   /** As `unmap`, for pages of 4 KB from a number on. */
   unmapPages(first: IoPageNumber, pages: number): number {
     if (pages === 1 && first >= 0 && first < this.#narrowPages) {
-      const at = this.#locate(first >>> 18, (first & 0x3ffff) << SMALL_PAGE_BITS);
+      const at = this.#locatePage(first);
       // A small page is an entry of the last level, whoever wrote it: there is nothing else to look at.
       if (at >= 0 && this.#locatedLevel === 1 && this.#locatedBits === SMALL_PAGE_BITS) {
         this.#tablesFreed = 0;
@@ -199,7 +200,28 @@ export class RadixTable {
         return 0;
       }
     }
-    return this.unmap(ioPageAddress(first), pages * PAGE_BYTES);
+    return this.#unmapSmall(first, pages) ? 0 : this.unmap(ioPageAddress(first), pages * PAGE_BYTES);
+  }
+
+  /**
+   * As `unmapPages`, for few pages all of which are small ones, or not mapped: then no table becomes empty by it. Without
+   * an effect it returns false.
+   */
+  #unmapSmall(first: IoPageNumber, pages: number): boolean {
+    if (!(first >= 0 && first + pages <= this.#narrowPages && pages > 0 && pages < ENTRIES)) return false;
+    for (let page = first; page < first + pages; page = ioPageAfter(page, 1)) {
+      const at = this.#locatePage(page);
+      if (at >= 0 && (this.#locatedLevel !== 1 || this.#locatedBits !== SMALL_PAGE_BITS)) return false;
+    }
+    this.#tablesFreed = 0;
+    this.#bytesUnmapped = 0;
+    for (let page = first; page < first + pages; page = ioPageAfter(page, 1)) {
+      const at = this.#locatePage(page);
+      if (at < 0) continue;
+      this.#erase(at);
+      this.#bytesUnmapped += PAGE_BYTES;
+    }
+    return true;
   }
 
   /** The translation that covers `iova`, or undefined. For set-up and tests: it allocates. */
@@ -260,6 +282,11 @@ export class RadixTable {
   #locateAddress(iova: IoVirtualAddress): HostPhysicalAddress {
     const upper = Math.floor(iova / TWO_30);
     return this.#locate(upper, iova - upper * TWO_30);
+  }
+
+  /** Likewise of a page whose number has 31 bits. */
+  #locatePage(page: IoPageNumber): HostPhysicalAddress {
+    return this.#locate(page >>> 18, (page & 0x3ffff) << SMALL_PAGE_BITS);
   }
 
   /** Likewise of an address in two parts. */

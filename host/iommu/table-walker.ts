@@ -1,15 +1,20 @@
 import {
+  type BusPageNumber,
   deviceAddress,
   type HostPhysicalAddress,
   hostPhysicalAddress,
+  type IoPageNumber,
   type IoVirtualAddress,
+  ioPageAddress,
+  ioPageOf,
   type MemoryAddress,
   offsetInPage,
+  PAGE_BYTES,
+  type PageNumber,
   passedThrough,
   type RequesterId,
   WIDE_ADDRESS,
 } from '../../nic/addresses.js';
-import { pageStart } from './page-arithmetic.js';
 
 /** All that a walker, a table builder or a queue needs of memory: little-endian 32-bit words at physical byte addresses. */
 export interface TableMemory {
@@ -34,6 +39,10 @@ export const ADDRESS_LIMIT = 2 ** 64;
 /** The interrupt window: writes to it are interrupt messages, never transfers to memory. */
 export const INTERRUPT_WINDOW_START = 0xfee0_0000;
 export const INTERRUPT_WINDOW_END = 0xfef0_0000;
+/** Pages of 2^30 bytes. */
+const PAGES_OF_LOWER = 2 ** 18;
+const FIRST_INTERRUPT_PAGE = INTERRUPT_WINDOW_START / PAGE_BYTES;
+const INTERRUPT_PAGES_END = INTERRUPT_WINDOW_END / PAGE_BYTES;
 
 /** 32-bit words of a requester's entry that caches keep: a VT-d context entry, the first half of an AMD-Vi DTE. */
 export const ENTRY_WORDS = 4;
@@ -127,10 +136,10 @@ export class WalkResult {
   }
 
   /** The request goes on untranslated. */
-  pass(iova: IoVirtualAddress, read: boolean, write: boolean): void {
+  pass(page: IoPageNumber, read: boolean, write: boolean): void {
     this.ok = true;
     this.passThrough = true;
-    this.physical = passedThrough(deviceAddress(pageStart(iova, 12)));
+    this.physical = passedThrough(deviceAddress(ioPageAddress(page)));
     this.pageBits = 12;
     this.read = read;
     this.write = write;
@@ -176,12 +185,12 @@ export interface TableWalker {
   /** Reads the requester's entry into `out.entry`. False, with the fault, if the request stops at it. */
   readEntry(requesterId: RequesterId, write: boolean, out: WalkResult): boolean;
   /**
-   * Decides by `out.entry`, wherever it was read. False if that settles the request, which passes or is stopped; true if
-   * the page tables from `out.table` down are to say.
+   * Decides by `out.entry`, wherever it was read, about a request for a page. False if that settles the request, which passes
+   * or is stopped; true if the page tables from `out.table` down are to say.
    */
-  applyEntry(iova: IoVirtualAddress, write: boolean, out: WalkResult): boolean;
+  applyEntry(page: IoPageNumber, write: boolean, out: WalkResult): boolean;
   /** Walks the page tables from `out.table`, of `out.level`. */
-  walkTables(iova: IoVirtualAddress, write: boolean, out: WalkResult): void;
+  walkTables(page: IoPageNumber, write: boolean, out: WalkResult): void;
   /** Stops the request as an entry does that is not present. */
   stopAtAbsentPage(write: boolean, out: WalkResult): void;
 }
@@ -196,12 +205,18 @@ export function walkFromMemory(
 ): void {
   if (!beginRequest(requesterId, iova, out)) return;
   if (!walker.readEntry(requesterId, write, out)) return;
-  if (walker.applyEntry(iova, write, out)) walker.walkTables(iova, write, out);
+  const page = ioPageOf(iova);
+  if (walker.applyEntry(page, write, out)) walker.walkTables(page, write, out);
 }
 
 /** True if an address, before or after translation, lies in the interrupt window. */
 export function inInterruptWindow(address: MemoryAddress): boolean {
   return address >= INTERRUPT_WINDOW_START && address < INTERRUPT_WINDOW_END;
+}
+
+/** The same of a page, before or after translation. */
+export function isInterruptPage(page: BusPageNumber | IoPageNumber | PageNumber): boolean {
+  return page >= FIRST_INTERRUPT_PAGE && page < INTERRUPT_PAGES_END;
 }
 
 /**
@@ -221,7 +236,7 @@ function beginRequest(requesterId: RequesterId, iova: IoVirtualAddress, out: Wal
 export function passUntranslated(requesterId: RequesterId, iova: IoVirtualAddress, out: WalkResult): void {
   if (!beginRequest(requesterId, iova, out)) return;
   out.entryPasses = true;
-  out.pass(iova, true, true);
+  out.pass(ioPageOf(iova), true, true);
 }
 
 /**
@@ -232,6 +247,15 @@ export function entryIndex(upper: number, lower: number, level: number): number 
   // The bits from 30 up of an address from 2^62 on are more than 32.
   if (level > 5) return Math.floor(upper / 2 ** 27) & 511;
   return level > 2 ? (upper >>> (9 * (level - 3))) & 511 : (lower >>> (3 + 9 * level)) & 511;
+}
+
+/** A page as `entryIndex` takes its address: the bits from 30 up, and the lower 30. */
+export function upperOf(page: IoPageNumber): number {
+  return Math.floor(page / PAGES_OF_LOWER);
+}
+
+export function lowerOf(page: IoPageNumber): number {
+  return (page & (PAGES_OF_LOWER - 1)) * PAGE_BYTES;
 }
 
 /** Throws for a request that no device could emit. That is a mistake of ours. */

@@ -1,4 +1,4 @@
-import type { IoVirtualAddress, RequesterId } from '../../nic/addresses.js';
+import type { IoPageNumber, IoVirtualAddress, RequesterId } from '../../nic/addresses.js';
 import { passUntranslated, type TableWalker, type WalkResult } from './table-walker.js';
 
 /**
@@ -21,15 +21,15 @@ export abstract class TranslationUnit implements TableWalker {
     return !this.translating || this.walker.readEntry(requesterId, write, out);
   }
 
-  applyEntry(iova: IoVirtualAddress, write: boolean, out: WalkResult): boolean {
-    if (this.translating) return this.walker.applyEntry(iova, write, out);
+  applyEntry(page: IoPageNumber, write: boolean, out: WalkResult): boolean {
+    if (this.translating) return this.walker.applyEntry(page, write, out);
     out.entryPasses = true;
-    out.pass(iova, true, true);
+    out.pass(page, true, true);
     return false;
   }
 
-  walkTables(iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
-    this.walker.walkTables(iova, write, out);
+  walkTables(page: IoPageNumber, write: boolean, out: WalkResult): void {
+    this.walker.walkTables(page, write, out);
   }
 
   stopAtAbsentPage(write: boolean, out: WalkResult): void {

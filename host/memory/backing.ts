@@ -10,7 +10,7 @@ export const PIECES_PER_BYTE = 1 / PIECE_BYTES;
 
 /** Buffers start at multiples of this, as a rule: views of what lies there are kept. */
 export const VIEW_BYTES = 2048;
-const VIEWS_PER_BYTE = 1 / VIEW_BYTES;
+const VIEWS_PER_PIECE = PIECE_BYTES / VIEW_BYTES;
 /** Views that are kept, a power of two: as many as 32 guests have buffers with rings of 256 slots. */
 const VIEWS = 8192;
 /** How far apart the places of equal buffers of neighbouring regions are: more buffers than a guest has in flight. */
@@ -33,21 +33,22 @@ export class Piece {
  */
 export class BufferViews {
   readonly #views = new Array<Uint8Array | undefined>(VIEWS).fill(undefined);
-  readonly #address = new Float64Array(VIEWS).fill(-1);
+  /** Which view, counted from address 0. */
+  readonly #number = new Int32Array(VIEWS).fill(-1);
   readonly #length = new Int32Array(VIEWS);
 
-  /** `length` bytes of a piece from `within` on, which is `address`, a multiple of VIEW_BYTES. */
-  of(piece: Piece, within: number, address: number, length: number): Uint8Array {
-    const number = address * VIEWS_PER_BYTE;
+  /** `length` bytes of a piece, the `pieceNumber`th of memory, from `within` on, which is a multiple of VIEW_BYTES. */
+  of(piece: Piece, pieceNumber: number, within: number, length: number): Uint8Array {
+    const number = pieceNumber * VIEWS_PER_PIECE + within / VIEW_BYTES;
     // Guests have their memory at like distances, and their buffers at like places in it.
     const place = (number + Math.floor(number / VIEWS) * REGION_STEP) & (VIEWS - 1);
-    if (this.#address[place] === address && this.#length[place] === length) {
+    if (this.#number[place] === number && this.#length[place] === length) {
       const known = this.#views[place];
       if (known !== undefined) return known;
     }
     const fresh = piece.bytes.subarray(within, within + length);
     this.#views[place] = fresh;
-    this.#address[place] = address;
+    this.#number[place] = number;
     this.#length[place] = length;
     return fresh;
   }
@@ -55,7 +56,7 @@ export class BufferViews {
   /** Pieces are gone that views may be of. */
   clear(): void {
     this.#views.fill(undefined);
-    this.#address.fill(-1);
+    this.#number.fill(-1);
   }
 }
 

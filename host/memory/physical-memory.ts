@@ -3,10 +3,14 @@ import {
   type HostPhysicalAddress,
   hostPhysicalAddress,
   PAGE_BYTES,
+  type PageNumber,
+  pageAddress,
 } from '../../nic/addresses.js';
 import { copyBytes, copyShort } from '../../nic/copy-bytes.js';
+import { ViewCache } from '../../nic/view-cache.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { absent } from '../../scheduler/present.js';
+import { floorLog2 } from '../../scheduler/whole-logarithm.js';
 import { BufferViews, PIECE_BYTES, PIECES_PER_BYTE, Piece, VIEW_BYTES } from './backing.js';
 import { BankTable } from './bank-table.js';
 import { ArrayBank, type MemoryBank } from './memory-bank.js';
@@ -20,6 +24,9 @@ export const BANK_ALIGNMENT = PIECE_BYTES;
 /** Up to here a loop over words beats a view that has to be made, from here on a loop over bytes loses to both (measured). */
 const WORD_LOOP_BYTES = 512;
 const SHORT_BYTES = 16;
+/** Log2 of the pages of a piece. */
+const PIECE_PAGE_BITS = floorLog2(PIECE_BYTES / PAGE_BYTES);
+const PAGE_BITS = floorLog2(PAGE_BYTES);
 
 /**
  * The machine's RAM: little-endian bytes at physical addresses. Ownership is no matter of this class; the
@@ -36,6 +43,8 @@ export class PhysicalMemory {
   readonly #bytes: number;
   readonly #pieces: (Piece | undefined)[];
   readonly #views = new BufferViews();
+  /** Of what is written in parts. */
+  readonly #sources = new ViewCache();
   readonly #windows = new WordWindows();
   readonly #banks = new BankTable();
   // One word on its way to or from a bank, as bytes and as a word.
@@ -101,7 +110,7 @@ export class PhysicalMemory {
     const within = (address - number * PIECE_BYTES) | 0;
     const backing = this.#pieces[number];
     if (backing !== undefined && within + length <= PIECE_BYTES)
-      this.#readBacking(backing, within, address, length, target, targetOffset);
+      this.#readBacking(backing, number, within, length, target, targetOffset);
     else this.#readPieces(address, length, target, targetOffset);
   }
 
@@ -114,6 +123,36 @@ export class PhysicalMemory {
     if (backing !== undefined && within + length <= PIECE_BYTES)
       copyBytes(source, sourceOffset, backing.bytes, within, length);
     else this.#writePieces(address, length, source, sourceOffset);
+  }
+
+  /** As `read`, `offset` bytes into a page and not beyond it: numbers that the engine hands on without allocating them. */
+  readPage(page: PageNumber, offset: number, length: number, target: Uint8Array, targetOffset: number): void {
+    const backing = this.#pieces[page >>> PIECE_PAGE_BITS];
+    if (backing === undefined)
+      this.read(addressAfter(pageAddress(page), offset), length, target, targetOffset);
+    else
+      this.#readBacking(
+        backing,
+        page >>> PIECE_PAGE_BITS,
+        withinPiece(page, offset),
+        length,
+        target,
+        targetOffset,
+      );
+  }
+
+  /** As `write`, likewise. */
+  writePage(
+    page: PageNumber,
+    offset: number,
+    length: number,
+    source: Uint8Array,
+    sourceOffset: number,
+  ): void {
+    const backing = this.#pieces[page >>> PIECE_PAGE_BITS];
+    if (backing === undefined)
+      this.write(addressAfter(pageAddress(page), offset), length, source, sourceOffset);
+    else copyBytes(source, sourceOffset, backing.bytes, withinPiece(page, offset), length, this.#sources);
   }
 
   /** Copies within memory. The two ranges must not overlap. */
@@ -132,7 +171,7 @@ export class PhysicalMemory {
       within + length <= PIECE_BYTES &&
       toWithin + length <= PIECE_BYTES
     ) {
-      this.#copyBacked(source, within, fromAddress, target, toWithin, length);
+      this.#copyBacked(source, number, within, target, toWithin, length);
       return;
     }
     let to = toAddress;
@@ -218,7 +257,7 @@ export class PhysicalMemory {
       const backing = this.#pieces[number];
       piece = this.#untilPieceEnds(at, length - done);
       if (backing === undefined) this.#readUnbacked(at, piece, target, to + done);
-      else this.#readBacking(backing, (at - number * PIECE_BYTES) | 0, at, piece, target, to + done);
+      else this.#readBacking(backing, number, (at - number * PIECE_BYTES) | 0, piece, target, to + done);
     }
   }
 
@@ -237,29 +276,29 @@ export class PhysicalMemory {
 
   #readBacking(
     backing: Piece,
+    pieceNumber: number,
     within: number,
-    address: HostPhysicalAddress,
     length: number,
     target: Uint8Array,
     to: number,
   ): void {
     if (length > SHORT_BYTES && (within & (VIEW_BYTES - 1)) === 0)
-      target.set(this.#views.of(backing, within, address, length), to);
+      target.set(this.#views.of(backing, pieceNumber, within, length), to);
     else this.#readElsewhere(backing, within, length, target, to);
   }
 
   /** Copies between two pieces, or within one. */
   #copyBacked(
     source: Piece,
+    pieceNumber: number,
     from: number,
-    address: HostPhysicalAddress,
     target: Piece,
     to: number,
     length: number,
   ): void {
     if (length > WORD_LOOP_BYTES) {
       if ((from & (VIEW_BYTES - 1)) === 0)
-        target.bytes.set(this.#views.of(source, from, address, length), to);
+        target.bytes.set(this.#views.of(source, pieceNumber, from, length), to);
       else copyBytes(source.bytes, from, target.bytes, to, length);
       return;
     }
@@ -406,4 +445,9 @@ export class PhysicalMemory {
       );
     }
   }
+}
+
+/** Where in its piece of backing lies what is `offset` bytes into a page. */
+function withinPiece(page: PageNumber, offset: number): number {
+  return ((page & ((1 << PIECE_PAGE_BITS) - 1)) << PAGE_BITS) | offset;
 }

@@ -1,13 +1,18 @@
 import {
   addressAfter,
   type BusAddress,
+  type BusPageNumber,
   busAddress,
+  busPageAddress,
+  busPageNumber,
   type GuestPhysicalAddress,
   guestPhysicalAddress,
   type HostPhysicalAddress,
   offsetInPage,
+  PAGE_BYTES,
   type PageNumber,
   pageAddress,
+  pageNumber,
   pageOf,
 } from '../../nic/addresses.js';
 import {
@@ -31,7 +36,7 @@ import { POSTED_SLOTS, type PostedSlots } from './posted-slots.js';
 export interface SetupGate {
   /**
    * Looks at the first `count` buffers of a batch and returns how many may go; for each it has
-   * called `queue.admitAt`. If it stops early it has called `queue.refuse`, or it sees less space than the driver
+   * called `queue.admitAt` or `queue.admitInPage`. If it stops early it has called `queue.refuse`, or it sees less space than the driver
    * does. The refusal may have cost the guest its context; then nothing goes.
    */
   admit(queue: ContextQueue, batch: BufferBatch, count: number): number;
@@ -179,6 +184,24 @@ export class ContextQueue implements PortQueue {
     return busAddress(this.#posted.busAddresses[this.#rowOf(index)] ?? absent());
   }
 
+  /** Pages in which the buffer in a slot begins, of memory and on the bus, and how many it touches. */
+  // They read the columns themselves: an address that another method returns is allocated unless that one is inlined.
+  postedPage(index: number): PageNumber {
+    return pageNumber(Math.floor((this.#posted.addresses[this.#rowOf(index)] ?? absent()) / PAGE_BYTES));
+  }
+
+  postedBusPage(index: number): BusPageNumber {
+    return busPageNumber(
+      Math.floor((this.#posted.busAddresses[this.#rowOf(index)] ?? absent()) / PAGE_BYTES),
+    );
+  }
+
+  postedPages(index: number): number {
+    const row = this.#rowOf(index);
+    const offset = offsetInPage(this.#posted.addresses[row] ?? absent());
+    return Math.ceil((offset + (this.#posted.lengths[row] ?? absent())) / PAGE_BYTES);
+  }
+
   post(batch: BufferBatch): number {
     this.#refusal = undefined;
     if (this.#context < 0) {
@@ -203,6 +226,11 @@ export class ContextQueue implements PortQueue {
   /** For the gate: the device is to find the buffer at this place of the batch at `address`. */
   admitAt(index: number, address: BusAddress): void {
     (this.#batch ?? absent()).admitted[index] = address;
+  }
+
+  /** The same by page and offset, for addresses beyond those of memory: each call that took one would allocate it. */
+  admitInPage(index: number, page: BusPageNumber, offset: number): void {
+    (this.#batch ?? absent()).admitted[index] = addressAfter(busPageAddress(page), offset);
   }
 
   /** The gate turns down a buffer of the batch that is being posted: the guest's mistake, logged as such. */
@@ -289,7 +317,8 @@ export class ContextQueue implements PortQueue {
       storeDescriptor(
         this.#parts.memory,
         this.#slotAddress(this.#producer),
-        bus,
+        bus | 0,
+        Math.floor(bus / 2 ** 32) | 0,
         length,
         flags,
         this.#sequence,

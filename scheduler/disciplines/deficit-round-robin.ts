@@ -44,6 +44,7 @@ export function requireQuantum(discipline: string, quantumBytes: number): number
  */
 export class DeficitRoundRobin implements Discipline {
   readonly name: string = 'drr';
+  readonly timeless = true;
   readonly quantumBytes: number;
   readonly #roster = new Roster('drr');
   /** Ready contexts in the order of their visits. */

@@ -15,6 +15,7 @@ import { Roster } from './roster.js';
  */
 export class FifoDrain implements Discipline {
   readonly name: string = 'fifo';
+  readonly timeless = true;
   readonly #roster = new Roster('fifo');
   readonly #queue = new ContextList();
 

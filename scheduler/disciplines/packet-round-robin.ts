@@ -15,6 +15,7 @@ import { Roster } from './roster.js';
  */
 export class PacketRoundRobin implements Discipline {
   readonly name: string = 'prr';
+  readonly timeless = true;
   readonly #roster = new Roster('prr');
   readonly #round = new ContextList();
 

@@ -46,6 +46,7 @@ const LEAST_PART_OF_LARGEST = 16;
  */
 export class QuickFairQueueing implements Discipline {
   readonly name: string = 'qfq';
+  readonly timeless = true;
   readonly #maxFrameBytes: number;
   readonly #roster = new Roster('qfq');
   readonly #tags: TagTable;

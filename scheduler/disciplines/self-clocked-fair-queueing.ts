@@ -21,6 +21,7 @@ import { requireTagWeight } from './weights.js';
  */
 export class SelfClockedFairQueueing implements Discipline {
   readonly name: string = 'scfq';
+  readonly timeless = true;
   readonly #roster = new Roster('scfq');
   readonly #tags: TagTable;
   readonly #waiting: ContextHeap;

@@ -21,6 +21,7 @@ export const PRIORITY_LEVELS = 32;
  */
 export class StrictPriority implements Discipline {
   readonly name: string = 'priority';
+  readonly timeless = true;
   readonly #roster = new Roster('priority');
   readonly #levels = Array.from({ length: PRIORITY_LEVELS }, () => new ContextList());
   #levelOf: Uint8Array = new Uint8Array(64);

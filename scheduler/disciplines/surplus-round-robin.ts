@@ -28,6 +28,7 @@ import { widened } from './widened.js';
  */
 export class SurplusRoundRobin implements Discipline {
   readonly name: string = 'srr';
+  readonly timeless = true;
   readonly quantumBytes: number;
   readonly #roster = new Roster('srr');
   /** Ready contexts in the order of their visits. */

@@ -19,6 +19,7 @@ import { widened } from './widened.js';
  */
 export class WeightedRoundRobin implements Discipline {
   readonly name: string = 'wrr';
+  readonly timeless = true;
   readonly #roster = new Roster('wrr');
   readonly #round = new ContextList();
   #weight: Float64Array = new Float64Array(64);

@@ -26,6 +26,7 @@ import { DEFAULT_MAX_FRAME_BYTES, requireMaxFrame } from './weights.js';
  */
 export class WorstCaseFairWeightedFairQueueing implements Discipline {
   readonly name: string = 'wf2q+';
+  readonly timeless = true;
   readonly #maxFrameBytes: number;
   readonly #roster = new Roster('wf2q+');
   readonly #tags: TagTable;

@@ -1,4 +1,4 @@
-import type { WirePort } from '../../nic/host-port.js';
+import type { WirePort, WireTimes } from '../../nic/host-port.js';
 import type { ContextId } from '../../scheduler/branded.js';
 import type { GuestRun } from '../machine/guest-run.js';
 
@@ -25,8 +25,7 @@ export class WireWaits implements WirePort {
     length: number,
     context: ContextId,
     index: number,
-    _startNs: number,
-    endNs: number,
+    { endNs }: WireTimes,
   ): void {
     const guest = this.#guestOf[context];
     if (guest !== undefined) this.#onSent(guest, endNs - guest.driver.createdNs(index), length);

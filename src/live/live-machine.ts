@@ -2,9 +2,9 @@ import type { Host } from '../../host/host.js';
 import type { FaultPolicy } from '../../host/hypervisor/fault-log.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
-import { isGroup, readMac } from '../../nic/demultiplexer.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
+import { isGroup, readMac } from '../../nic/station-address.js';
 import { type ContextId, NO_CONTEXT, storedContextId } from '../../scheduler/branded.js';
 import type { Discipline } from '../../scheduler/discipline.js';
 import { InvariantViolation } from '../../scheduler/errors.js';
@@ -175,15 +175,15 @@ export class LiveMachine {
     const plan = this.#plan;
     const { observer } = plan;
     return {
-      transmitted: (bytes, offset, length, context, index, startNs, endNs) => {
-        observer?.wireTap?.transmitted(bytes, offset, length, context, index, startNs, endNs);
+      transmitted: (bytes, offset, length, context, index, times) => {
+        observer?.wireTap?.transmitted(bytes, offset, length, context, index, times);
         const guest = this.#byContext[context];
         if (guest !== undefined) {
           const number = this.guests.indexOf(guest);
           this.tallies[number]?.sent(length);
-          plan.sent?.(number, bytes, offset, length, guest.device.postedNs(index), endNs);
+          plan.sent?.(number, bytes, offset, length, guest.device.postedNs(index), times.endNs);
         }
-        this.#transmitted(bytes, offset, length, context, endNs);
+        this.#transmitted(bytes, offset, length, context, times.endNs);
       },
       controlSent: (bytes, offset, length, startNs, endNs) => {
         observer?.wireTap?.controlSent?.(bytes, offset, length, startNs, endNs);

@@ -50,8 +50,8 @@ export function changedRates({ changes = [] }: Scenario): number[] {
 export function wireTo(partner: LinkPartner, tap: WirePort | undefined): WirePort {
   if (tap === undefined) return partner;
   return {
-    transmitted(bytes, offset, length, context, index, startNs, endNs) {
-      tap.transmitted(bytes, offset, length, context, index, startNs, endNs);
+    transmitted(bytes, offset, length, context, index, times) {
+      tap.transmitted(bytes, offset, length, context, index, times);
       partner.transmitted(bytes, offset, length);
     },
     controlSent(bytes, offset, length, startNs, endNs) {

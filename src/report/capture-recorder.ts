@@ -1,4 +1,4 @@
-import { readMac } from '../../nic/demultiplexer.js';
+import { readMac } from '../../nic/station-address.js';
 import type { ControlFrameEvent, LentFrame } from '../../nic/streams.js';
 import { type ContextId, NO_CONTEXT } from '../../scheduler/branded.js';
 import type { Machine } from '../machine/machine.js';

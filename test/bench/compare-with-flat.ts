@@ -19,7 +19,7 @@ export function compareWithFlat({ protection, contexts, frameBytes, frames }: Fl
     contexts,
     frameBytes,
     tap: {
-      transmitted: (bytes, offset, length, context, _index, _startNs, endNs) =>
+      transmitted: (bytes, offset, length, context, _index, { endNs }) =>
         ours.push(noted(bytes, offset, length, context, endNs)),
     },
   });

@@ -53,7 +53,7 @@ export class DriverLab {
       kernel: this.kernel,
       protection: options.protection ?? new PlainDma(),
       wire: {
-        transmitted(bytes, offset, length, context, _index, _startNs, endNs) {
+        transmitted(bytes, offset, length, context, _index, { endNs }) {
           sent.push({ context, bytes: bytes.slice(offset, offset + length), endNs });
           partner.transmitted(bytes, offset, length);
         },

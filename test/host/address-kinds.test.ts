@@ -10,7 +10,10 @@ import { IovaAllocator } from '../../host/protection/iommu/iova-allocator.js';
 import {
   addressAfter,
   type BusAddress,
+  type BusPageNumber,
   busAddress,
+  busPageAddress,
+  busPageOf,
   type GuestPhysicalAddress,
   guestPhysicalAddress,
   type HostPhysicalAddress,
@@ -26,10 +29,11 @@ import {
   pageAfter,
   pageNumber,
   pageOf,
+  passedThroughPage,
   type RequesterId,
   type RingSlot,
   requesterId,
-  translatedBusAddress,
+  translatedBusPage,
   untranslated,
 } from '../../nic/addresses.js';
 import type { ContextId } from '../../scheduler/branded.js';
@@ -96,16 +100,19 @@ describe('kinds of addresses', () => {
     expect(owners.holdsAll(1, machineAddress(guest), 16)).toBe(false);
   });
 
-  it('a gate takes a requester and an address on the bus, and gives a physical one', () => {
+  it('a gate takes a requester and a page on the bus, and gives one of memory', () => {
     const gate = new OpenGate();
-    expectTypeOf(gate.check(device, bus)).toEqualTypeOf<HostPhysicalAddress>();
-    expectTypeOf(DENIED).toEqualTypeOf<HostPhysicalAddress>();
-    // @ts-expect-error a guest's address is not what its device puts on the bus
-    expect(gate.check(device, guest)).toBe(0x1000);
+    const busPage = busPageOf(bus);
+    expectTypeOf(gate.check(device, busPage)).toEqualTypeOf<PageNumber>();
+    expectTypeOf(DENIED).toEqualTypeOf<PageNumber>();
+    // @ts-expect-error a page of memory is not what a device puts on the bus
+    expect(gate.check(device, page)).toBe(1);
+    // @ts-expect-error an address is not the number of its page
+    expect(gate.check(device, bus)).toBe(0x1000);
     // @ts-expect-error the two arguments are not exchangeable
-    expect(gate.check(bus, device)).toBe(0x0100);
+    expect(gate.check(busPage, device)).toBe(0x0100);
     // @ts-expect-error a number that no one has called a requester
-    expect(gate.check(0x0100, bus)).toBe(0x1000);
+    expect(gate.check(0x0100, busPage)).toBe(1);
   });
 
   it('a batch takes guest-physical addresses', () => {
@@ -129,14 +136,14 @@ describe('kinds of addresses', () => {
     allocator.free(guest, 1);
   });
 
-  it('a translation unit takes a requester and an I/O virtual address, and gives a physical one', () => {
+  it('a translation unit takes a requester and an I/O virtual page, and gives one of memory', () => {
     type Translate = TranslationCache['translate'];
-    expectTypeOf<Parameters<Translate>>().toEqualTypeOf<[RequesterId, IoVirtualAddress, boolean, number]>();
-    expectTypeOf<ReturnType<Translate>>().toEqualTypeOf<HostPhysicalAddress>();
-    expectTypeOf<[RequesterId, GuestPhysicalAddress, boolean, number]>().not.toExtend<
-      Parameters<Translate>
-    >();
-    expectTypeOf<[RequesterId, BusAddress, boolean, number]>().not.toExtend<Parameters<Translate>>();
+    type Asked<Page> = [RequesterId, Page, number, boolean];
+    expectTypeOf<Parameters<Translate>>().toEqualTypeOf<Asked<IoPageNumber>>();
+    expectTypeOf<ReturnType<Translate>>().toEqualTypeOf<PageNumber>();
+    expectTypeOf<Asked<PageNumber>>().not.toExtend<Parameters<Translate>>();
+    expectTypeOf<Asked<BusPageNumber>>().not.toExtend<Parameters<Translate>>();
+    expectTypeOf<Asked<IoVirtualAddress>>().not.toExtend<Parameters<Translate>>();
     type Map = Parameters<RadixTable['map']>;
     expectTypeOf<[IoVirtualAddress, HostPhysicalAddress, number, number]>().toEqualTypeOf<Map>();
     expectTypeOf<[HostPhysicalAddress, IoVirtualAddress, number, number]>().not.toExtend<Map>();
@@ -146,7 +153,9 @@ describe('kinds of addresses', () => {
     expect(untranslated(physical)).toBe(0x1000);
     expect(machineAddress(guest)).toBe(0x1000);
     expect(identityAddress(physical)).toBe(0x1000);
-    expect(translatedBusAddress(bus)).toBe(0x1000);
+    expect(translatedBusPage(busPageOf(bus))).toBe(1);
+    expect(passedThroughPage(busPageOf(bus))).toBe(1);
+    expect(busPageAddress(busPageOf(bus))).toBe(0x1000);
     expectTypeOf(addressAfter(guest, 8)).toEqualTypeOf<GuestPhysicalAddress>();
     expectTypeOf(addressAfter(iova, 8)).toEqualTypeOf<IoVirtualAddress>();
     // @ts-expect-error a page number is advanced by `pageAfter`

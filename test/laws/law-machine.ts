@@ -43,7 +43,7 @@ export class LawMachine {
       transmitDiscipline: makeDiscipline(discipline, options),
       receiveDiscipline: makeDiscipline(discipline, options),
       wireTap: {
-        transmitted: (bytes, offset, length, context, _index, _startNs, endNs) => {
+        transmitted: (bytes, offset, length, context, _index, { endNs }) => {
           const source = readMac(bytes, offset + 6);
           this.onWire?.(source, length);
           const verdict = verifier.verify(bytes, offset, length);

@@ -195,8 +195,8 @@ describe('the DMA engine', () => {
           const bench = new Bench(maxInFlight, 4, leastReadNs);
           const { host, kernel } = bench;
           // An address says which read it belongs to.
-          host.read = (requesterId, address) => {
-            const { translationNs, refused } = reads[address / 4096] ?? { translationNs: 0, refused: true };
+          host.read = (requesterId, page) => {
+            const { translationNs, refused } = reads[page] ?? { translationNs: 0, refused: true };
             const context = requesterId - 0x100;
             const aloneNs = kernel.nowNs + translationNs + (refused ? 0 : leastReadNs);
             lastNs[context] = Math.max(aloneNs, lastNs[context] ?? 0);
@@ -245,8 +245,10 @@ describe('the DMA engine', () => {
           // An address says which transfer it belongs to: 64 KB apart, beyond the memory of the bench.
           const plan = (access: Access) => transfers[Math.floor(access.address / 65_536) - 1];
           host.takesNs = (access) => plan(access)?.takesNs ?? 0;
-          host.read = (requesterId, address, length) => touch(requesterId, address, length, false);
-          host.write = (requesterId, address, length) => touch(requesterId, address, length, true);
+          host.read = (requesterId, page, offset, length) =>
+            touch(requesterId, page * 4096 + offset, length, false);
+          host.write = (requesterId, page, offset, length) =>
+            touch(requesterId, page * 4096 + offset, length, true);
           const touch = (requesterId: number, address: number, length: number, write: boolean): number => {
             const access = { requesterId, address, length, write, atNs: kernel.nowNs };
             const index = Math.floor(address / 65_536) - 1;

@@ -104,8 +104,8 @@ describe('doorbells, register reads and interrupts', () => {
   it('take their time of the link', () => {
     const link = new PcieLink();
     // A memory write of 4 bytes and a read request without data, 24 bytes of header each.
-    expect(link.writeRegister(0, 0)).toBe(Math.ceil((28 * 8) / 57.885) + 150);
-    link.requestRegister(0);
+    expect(link.writeRegister({ nowNs: 0 }, 0)).toBe(Math.ceil((28 * 8) / 57.885) + 150);
+    link.requestRegister({ nowNs: 0 });
     expect(link.downstream.carriedBytes).toBe(28 + 24);
     const kernel = new EventKernel();
     const engine = new DmaEngine(kernel, link, MEMORY, 1, { maxInFlight: 1 });

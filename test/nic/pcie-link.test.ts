@@ -164,9 +164,13 @@ describe('a PCIe link', () => {
             const requests = pcie.readRequests(address, length) * requestHeaderBytes;
             expect(pcie.requestRead(address, length, nowNs)).toBe(up.carry(requests, nowNs) + propagationNs);
             const bytes = pcie.completions(address, length) * completionHeaderBytes + length;
-            expect(pcie.completeRead(address, length, nowNs)).toBe(down.carry(bytes, nowNs) + propagationNs);
+            expect(nowNs + pcie.completeRead({ nowNs }, address, length, 0)).toBe(
+              down.carry(bytes, nowNs) + propagationNs,
+            );
           } else {
-            expect(pcie.completeAbort(nowNs)).toBe(down.carry(completionHeaderBytes, nowNs) + propagationNs);
+            expect(nowNs + pcie.completeAbort({ nowNs: nowNs - 7 }, 7) - 7).toBe(
+              down.carry(completionHeaderBytes, nowNs) + propagationNs,
+            );
           }
         }
       }),

@@ -45,7 +45,7 @@ describe('a serial line', () => {
           nowNs += gapNs;
           const endNs = exact.carry(bytes, nowNs);
           // Asked before it is booked, which books nothing.
-          expect(line.endOf(bytes, nowNs)).toBe(endNs);
+          expect(nowNs + line.endsIn({ nowNs }, bytes, 0)).toBe(endNs);
           expect(line.carry(bytes, nowNs)).toBe(endNs);
           expect(line.freeAtNs).toBe(exact.freeAtNs);
           bytesSent += bytes;

@@ -2,19 +2,26 @@ import {
   addressAfter,
   type HostPhysicalAddress,
   hostPhysicalAddress,
+  type IoPageNumber,
   type IoVirtualAddress,
+  ioPageAddress,
+  ioPageNumber,
+  ioPageOf,
+  PAGE_BYTES,
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
 import { READ, spanBits, WRITE } from '../entry-format.js';
-import { overlaps, pageOffset, pageSize, pageStart } from '../page-arithmetic.js';
+import { overlaps, pageSize, pageStart, pageWithin } from '../page-arithmetic.js';
 import {
   assertRequest,
   ENTRY_WORDS,
   entryIndex,
+  lowerOf,
   type Reachable,
   type TableMemory,
   type TableWalker,
+  upperOf,
   type WalkResult,
   walkFromMemory,
 } from '../table-walker.js';
@@ -39,8 +46,10 @@ import {
 } from './entries.js';
 import { AMDVI_EVENT, AMDVI_FLAG } from './events.js';
 
-const TWO_30 = 2 ** 30;
+/** Log2 of the bytes of a page. */
+const PAGE_BITS = 12;
 const HOST_LIMIT = 2 ** 52;
+const HOST_PAGES = HOST_LIMIT / PAGE_BYTES;
 
 /** Addresses that pass untranslated: all devices' (`allowAll`), or those of devices whose entry has EX set. */
 export interface ExclusionRange {
@@ -113,17 +122,17 @@ export class AmdviWalker implements TableWalker {
     return this.#checkEntry(access, out);
   }
 
-  applyEntry(iova: IoVirtualAddress, write: boolean, out: WalkResult): boolean {
+  applyEntry(page: IoPageNumber, write: boolean, out: WalkResult): boolean {
     const { entry } = out;
     const access = write ? AMDVI_FLAG.WRITE : 0;
     if (!this.#checkEntry(access, out)) return false;
     const low = present(entry[0]);
     const high = present(entry[1]);
     const valid = (low & DTE_VALID) !== 0;
-    if (!valid || this.#isExcluded(iova, present(entry[3]))) {
+    if (!valid || this.#isExcluded(page, present(entry[3]))) {
       out.entryPasses = !valid;
-      if (iova >= HOST_LIMIT) out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access);
-      else out.pass(iova, true, true);
+      if (page >= HOST_PAGES) out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access);
+      else out.pass(page, true, true);
       return false;
     }
     const mode = levelField(low);
@@ -133,10 +142,10 @@ export class AmdviWalker implements TableWalker {
       out.fail(AMDVI_EVENT.ILLEGAL_DEV_TABLE_ENTRY, access | AMDVI_FLAG.RESERVED);
     } else if ((high & (write ? HIGH_WRITE : HIGH_READ)) === 0) {
       out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access | AMDVI_FLAG.PRESENT | AMDVI_FLAG.PERMISSION);
-    } else if (iova >= (mode === 0 ? HOST_LIMIT : 2 ** spanBits(mode + 1))) {
+    } else if (page >= (mode === 0 ? HOST_PAGES : pageSize(spanBits(mode + 1) - PAGE_BITS))) {
       out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access);
     } else if (mode === 0) {
-      out.pass(iova, (high & HIGH_READ) !== 0, (high & HIGH_WRITE) !== 0);
+      out.pass(page, (high & HIGH_READ) !== 0, (high & HIGH_WRITE) !== 0);
     } else {
       out.startAt(addressField(low, high), mode, rightsOf(high));
       return true;
@@ -156,7 +165,7 @@ export class AmdviWalker implements TableWalker {
     if (!this.readEntry(requesterId, write, out)) return;
     const { entry } = out;
     const allowed = (present(entry[0]) & DTE_VALID) !== 0 && (present(entry[3]) & DTE_I) !== 0;
-    if (allowed && address < HOST_LIMIT) out.pass(address, true, true);
+    if (allowed && address < HOST_LIMIT) out.pass(ioPageOf(address), true, true);
     else out.fail(AMDVI_EVENT.INVALID_DEVICE_REQUEST, write ? AMDVI_FLAG.WRITE : 0);
   }
 
@@ -182,22 +191,24 @@ export class AmdviWalker implements TableWalker {
     return false;
   }
 
-  #isExcluded(iova: IoVirtualAddress, flags: number): boolean {
+  #isExcluded(page: IoPageNumber, flags: number): boolean {
     const range = this.#exclusion;
-    if (range === undefined || iova < range.start || iova >= range.end) return false;
+    const first = ioPageAddress(page);
+    if (range === undefined || first < range.start || first >= range.end) return false;
     return range.allowAll || (flags & DTE_EX) !== 0;
   }
 
-  #touchesExclusion(address: number, bytes: number): boolean {
+  #touchesExclusion(first: IoPageNumber, pageBits: number): boolean {
     const range = this.#exclusion;
-    return range !== undefined && overlaps(address, bytes, range.start, range.end);
+    if (range === undefined) return false;
+    return overlaps(ioPageAddress(first), pageSize(pageBits), range.start, range.end);
   }
 
-  walkTables(iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
+  walkTables(page: IoPageNumber, write: boolean, out: WalkResult): void {
     const access = write ? AMDVI_FLAG.WRITE : 0;
     const needed = write ? HIGH_WRITE : HIGH_READ;
-    const upper = Math.floor(iova / TWO_30);
-    const lower = iova - upper * TWO_30;
+    const upper = upperOf(page);
+    const lower = lowerOf(page);
     let { table, level, rights } = out;
     for (;;) {
       if (!this.#reachable(table)) {
@@ -229,15 +240,17 @@ export class AmdviWalker implements TableWalker {
       if (isPage) {
         out.ok = true;
         // Of a large page around excluded addresses only what was asked for: a cache must not translate those.
-        const bits = this.#touchesExclusion(pageStart(iova, pageBits), pageSize(pageBits)) ? 12 : pageBits;
-        out.physical = pageStart(addressAfter(pageStart(table, pageBits), pageOffset(iova, pageBits)), bits);
-        out.pageBits = bits;
+        const within = pageWithin(page, pageBits);
+        const isSplit = this.#touchesExclusion(ioPageNumber(page - within), pageBits);
+        const first = pageStart(table, pageBits);
+        out.physical = isSplit ? addressAfter(first, within * PAGE_BYTES) : first;
+        out.pageBits = isSplit ? PAGE_BITS : pageBits;
         out.read = (rights & READ) !== 0;
         out.write = (rights & WRITE) !== 0;
         return;
       }
       // The entry covers 2^spanBits(level) bytes, the table it points at perhaps fewer: the rest is not mapped.
-      if (next < level - 1 && pageOffset(iova, spanBits(level)) >= pageSize(spanBits(next + 1))) {
+      if (next < level - 1 && pageWithin(page, spanBits(level)) >= pageSize(spanBits(next + 1) - PAGE_BITS)) {
         out.fail(AMDVI_EVENT.IO_PAGE_FAULT, access);
         return;
       }

@@ -1,7 +1,14 @@
-import { type HostPhysicalAddress, hostPhysicalAddress, type IoPageNumber } from '../../../nic/addresses.js';
+import {
+  type HostPhysicalAddress,
+  hostPhysicalAddress,
+  type IoPageNumber,
+  type PageNumber,
+  pageAfter,
+  pageOf,
+} from '../../../nic/addresses.js';
 import { absent } from '../../../scheduler/present.js';
 import { READ, WRITE } from '../entry-format.js';
-import { indexOfPage } from '../page-arithmetic.js';
+import { indexOfPage, pageWithin } from '../page-arithmetic.js';
 import type { Replacement } from './parameters.js';
 import { type CacheSlot, NO_SLOT, TagStore } from './tag-store.js';
 
@@ -66,6 +73,11 @@ export class Iotlb {
   /** Physical address at which a slot's page starts. */
   physical(slot: CacheSlot): HostPhysicalAddress {
     return hostPhysicalAddress(this.#physical[slot] ?? absent());
+  }
+
+  /** Where a page of 4 KB goes by the slot that the last `find` met for it. */
+  physicalPage(slot: CacheSlot, page: IoPageNumber): PageNumber {
+    return pageAfter(pageOf(this.physical(slot)), pageWithin(page, this.#foundBits));
   }
 
   /** Holds a translation, or with neither right that there is none; one of the same page is replaced. */

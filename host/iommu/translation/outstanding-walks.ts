@@ -3,11 +3,13 @@ import {
   type HostPhysicalAddress,
   hostPhysicalAddress,
   type IoPageNumber,
-  type IoVirtualAddress,
   ioPageNumber,
-  PAGE_BYTES,
+  type PageNumber,
+  pageAfter,
+  pageOf,
   type RequesterId,
 } from '../../../nic/addresses.js';
+import type { Clock } from '../../../scheduler/clock.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { absent } from '../../../scheduler/present.js';
 import { READ, WRITE } from '../entry-format.js';
@@ -78,6 +80,7 @@ export function emptyWalk(): EndedWalk {
  * requester's entry, keeps what the walk found out of the caches, and later requests from sharing it.
  */
 export class OutstandingWalks {
+  readonly #clock: Clock;
   // One row per walk. `#order` has the rows, those of walks under way first and sorted by end.
   #order: Int32Array;
   #count = 0;
@@ -102,7 +105,8 @@ export class OutstandingWalks {
   #tableRights: Uint8Array;
   readonly ended = emptyWalk();
 
-  constructor(initialCapacity = 64) {
+  constructor(clock: Clock, initialCapacity = 64) {
+    this.#clock = clock;
     this.#order = Int32Array.from({ length: initialCapacity }, (_, row) => row);
     this.#endsAtNs = new Float64Array(initialCapacity);
     this.#from = new Float64Array(initialCapacity);
@@ -134,8 +138,14 @@ export class OutstandingWalks {
       : Number.POSITIVE_INFINITY;
   }
 
-  /** Notes a walk. One that failed (`fillsPage` false) is kept for the pointers that it read, and is never shared. */
-  add(endNs: number, walk: EndedWalk): void {
+  /** Whether the walk that ends next has ended by now. */
+  get hasEnded(): boolean {
+    return this.#count > 0 && (this.#endsAtNs[this.#order[0] ?? absent()] ?? absent()) <= this.#clock.nowNs;
+  }
+
+  /** Notes a walk that ends in so many ns. One that failed (`fillsPage` false) is kept for the pointers that it read, and is never shared. */
+  add(endsInNs: number, walk: EndedWalk): void {
+    const endNs = this.#clock.nowNs + endsInNs;
     if (this.#count === this.#order.length) this.#grow();
     const row = this.#order[this.#count] ?? absent();
     let at = this.#count;
@@ -194,15 +204,15 @@ export class OutstandingWalks {
     return -1;
   }
 
-  endNs(row: number): number {
-    return this.#endsAtNs[row] ?? absent();
+  /** In how many ns a walk ends. */
+  endsInNs(row: number): number {
+    return (this.#endsAtNs[row] ?? absent()) - this.#clock.nowNs;
   }
 
-  /** Where `iova` goes, by the walk in `row`. */
-  physical(row: number, iova: IoVirtualAddress): HostPhysicalAddress {
-    return hostPhysicalAddress(
-      (this.#physical[row] ?? absent()) + (iova - (this.#from[row] ?? absent()) * PAGE_BYTES),
-    );
+  /** Where a page of 4 KB goes, by the walk in `row`. */
+  physicalPage(row: number, page: IoPageNumber): PageNumber {
+    const first = pageOf(hostPhysicalAddress(this.#physical[row] ?? absent()));
+    return pageAfter(first, page - (this.#from[row] ?? absent()));
   }
 
   /** Takes the walk that ends next out, into `ended`, which is overwritten. There must be one. */
@@ -274,7 +284,7 @@ export class OutstandingWalks {
     if (new Set(this.#order).size !== this.#order.length)
       throw new InvariantViolation('a row of a walk is lost');
     for (let index = 1; index < this.#count; index += 1) {
-      if (this.endNs(this.#order[index - 1] ?? absent()) > this.endNs(this.#order[index] ?? absent())) {
+      if (this.endsInNs(this.#order[index - 1] ?? absent()) > this.endsInNs(this.#order[index] ?? absent())) {
         throw new InvariantViolation('walks are out of order');
       }
     }

@@ -1,18 +1,22 @@
 import {
   addressAfter,
-  type HostPhysicalAddress,
-  hostPhysicalAddress,
   type IoPageNumber,
   type IoVirtualAddress,
+  ioPageAddress,
   ioPageNumber,
-  ioPageOf,
+  type PageNumber,
+  pageAfter,
+  pageNumber,
+  pageOf,
   type RequesterId,
+  WIDE_ADDRESS,
 } from '../../../nic/addresses.js';
+import type { Clock } from '../../../scheduler/clock.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { absent } from '../../../scheduler/present.js';
 import type { ContextGranularity, InvalidationSink, IotlbGranularity } from '../invalidation-sink.js';
-import { pageOffset } from '../page-arithmetic.js';
-import { ENTRY_WORDS, inInterruptWindow, type TableWalker, WalkResult } from '../table-walker.js';
+import { pageWithin } from '../page-arithmetic.js';
+import { ENTRY_WORDS, isInterruptPage, type TableWalker, WalkResult } from '../table-walker.js';
 import { ContextCache } from './context-cache.js';
 import { Iotlb } from './iotlb.js';
 import { type EndedWalk, emptyWalk, OutstandingWalks } from './outstanding-walks.js';
@@ -22,7 +26,7 @@ import { WalkCaches } from './walk-caches.js';
 import { WalkerPool } from './walker-pool.js';
 
 /** Returned by `translate` for a request that is stopped. The reason is in `lastWalk`. */
-export const STOPPED = hostPhysicalAddress(-1);
+export const STOPPED = pageNumber(-1);
 
 /** Counts since the start. Every request is one of: hit, shared, walk, bypassed. */
 export interface TranslationCounters {
@@ -93,12 +97,13 @@ export class TranslationCache implements InvalidationSink {
   readonly silentDevices = new Set<RequesterId>();
   /** The last walk, whether it succeeded or not. Of a request that `translate` has just stopped, the reason is in it. */
   readonly lastWalk = new WalkResult();
+  readonly #clock: Clock;
   readonly #walker: TableWalker;
   readonly #iotlb: Iotlb;
   readonly #walkCaches: WalkCaches;
   readonly #contexts: ContextCache;
   readonly #pool: WalkerPool;
-  readonly #outstanding = new OutstandingWalks();
+  readonly #outstanding: OutstandingWalks;
   /** The walk that is being booked. */
   readonly #booked: EndedWalk = emptyWalk();
   readonly #cachesAbsence: boolean;
@@ -111,6 +116,7 @@ export class TranslationCache implements InvalidationSink {
    * @param cachesAbsence whether entries that are not present are cached as well (VT-d's caching mode, CAP.CM)
    */
   constructor(
+    clock: Clock,
     walker: TableWalker,
     seed: number,
     changes: Partial<TimingParameters> = {},
@@ -119,11 +125,13 @@ export class TranslationCache implements InvalidationSink {
     const all = timingParameters(changes);
     this.#cachesAbsence = cachesAbsence;
     this.parameters = all;
+    this.#clock = clock;
+    this.#outstanding = new OutstandingWalks(clock);
     this.#walker = walker;
     this.#iotlb = new Iotlb(all.iotlbEntries, all.iotlbWays, all.replacement, seed);
     this.#contexts = new ContextCache(all.contextEntries, all.contextWays, all.replacement, seed + 1);
     this.#walkCaches = new WalkCaches(all.walkCacheEntries, all.walkCacheWays, all.replacement, seed + 2);
-    this.#pool = new WalkerPool(all.walkers, all.walkerAssignment, all.walkIntervalNs);
+    this.#pool = new WalkerPool(clock, all.walkers, all.walkerAssignment, all.walkIntervalNs);
   }
 
   /** Time until the last request's translation, or its fault, is known, ns. */
@@ -160,49 +168,43 @@ export class TranslationCache implements InvalidationSink {
     };
   }
 
-  /** Walks under way at `nowNs`, which is not before the last request. */
-  walksUnderWay(nowNs: number): number {
-    this.#settle(nowNs);
+  /** Walks under way. */
+  get walksUnderWay(): number {
+    this.#settle();
     return this.#outstanding.count;
   }
 
-  /** The physical address for `iova`, or STOPPED with the reason in `lastWalk`. */
-  translate(
-    requesterId: RequesterId,
-    iova: IoVirtualAddress,
-    write: boolean,
-    nowNs: number,
-  ): HostPhysicalAddress {
-    this.#settle(nowNs);
+  /** The page of memory behind a page of 4 KB, or STOPPED with the reason in `lastWalk`. Watchers are told of the offset. */
+  translate(requesterId: RequesterId, page: IoPageNumber, offset: number, write: boolean): PageNumber {
+    this.#settle();
     const { counters } = this;
     counters.requests += 1;
     this.#delayNs = this.parameters.lookupNs;
-    if (inInterruptWindow(iova)) return this.#stopAtWindow(requesterId, iova, write);
+    if (isInterruptPage(page)) return this.#stopAtWindow(requesterId, page, write);
     const context = this.#contexts.find(requesterId);
-    const page = ioPageOf(iova);
     let domain = -1;
     if (context >= 0) {
       counters.contextHits += 1;
-      if (this.#contexts.decides(context)) return this.#bypass(context, iova, write);
+      if (this.#contexts.decides(context)) return this.#bypass(context, page, write);
       if (!this.#contexts.grants(context, write))
-        return this.#startWalk(requesterId, context, iova, write, nowNs);
+        return this.#startWalk(requesterId, context, page, offset, write);
       domain = this.#contexts.domain(context);
       const slot = this.#iotlb.find(domain, page);
       if (slot >= 0) {
         // A page that is held without the permission is walked again: the tables may grant it by now.
         if (this.#iotlb.permits(slot, write)) {
           this.#countHit();
-          return addressAfter(this.#iotlb.physical(slot), pageOffset(iova, this.#iotlb.foundBits));
+          return this.#iotlb.physicalPage(slot, page);
         }
-        if (this.#iotlb.isAbsent(slot)) return this.#stopAtCachedAbsence(context, iova, write);
+        if (this.#iotlb.isAbsent(slot)) return this.#stopAtCachedAbsence(context, page, write);
       }
     }
     const row = this.#outstanding.find(requesterId, domain, page, write);
-    if (row < 0) return this.#startWalk(requesterId, context, iova, write, nowNs);
+    if (row < 0) return this.#startWalk(requesterId, context, page, offset, write);
     counters.shared += 1;
-    this.#delayNs = Math.max(this.#delayNs, this.#outstanding.endNs(row) - nowNs);
+    this.#delayNs = Math.max(this.#delayNs, this.#outstanding.endsInNs(row));
     counters.waitedNs += this.#delayNs;
-    return this.#outstanding.physical(row, iova);
+    return this.#outstanding.physicalPage(row, page);
   }
 
   invalidateContexts(
@@ -271,39 +273,39 @@ export class TranslationCache implements InvalidationSink {
   }
 
   /** The interrupt window: the walker has the answer without looking at memory. */
-  #stopAtWindow(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
+  #stopAtWindow(requesterId: RequesterId, page: IoPageNumber, write: boolean): PageNumber {
     const { counters, lastWalk } = this;
     counters.bypassed += 1;
     counters.waitedNs += this.#delayNs;
-    this.#walker.walk(requesterId, iova, write, lastWalk);
-    return this.#outcome(iova);
+    this.#walker.walk(requesterId, ioPageAddress(page), write, lastWalk);
+    return this.#outcome(page);
   }
 
   /** The cached entry of the requester settles the request, at no cost. */
-  #bypass(context: CacheSlot, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
+  #bypass(context: CacheSlot, page: IoPageNumber, write: boolean): PageNumber {
     const { counters, lastWalk } = this;
     counters.bypassed += 1;
     counters.waitedNs += this.#delayNs;
     lastWalk.reset();
     this.#contexts.load(context, lastWalk.entry);
-    this.#walker.applyEntry(iova, write, lastWalk);
-    return this.#outcome(iova);
+    this.#walker.applyEntry(page, write, lastWalk);
+    return this.#outcome(page);
   }
 
   /** The IOTLB says that there is no page. What may be logged is the entry's to say. */
-  #stopAtCachedAbsence(context: CacheSlot, iova: IoVirtualAddress, write: boolean): HostPhysicalAddress {
+  #stopAtCachedAbsence(context: CacheSlot, page: IoPageNumber, write: boolean): PageNumber {
     const { lastWalk } = this;
     this.#countHit();
     lastWalk.reset();
     this.#contexts.load(context, lastWalk.entry);
-    if (this.#walker.applyEntry(iova, write, lastWalk)) this.#walker.stopAtAbsentPage(write, lastWalk);
-    return this.#outcome(iova);
+    if (this.#walker.applyEntry(page, write, lastWalk)) this.#walker.stopAtAbsentPage(write, lastWalk);
+    return this.#outcome(page);
   }
 
   /** Where the walk in `lastWalk` leads, or STOPPED. */
-  #outcome(iova: IoVirtualAddress): HostPhysicalAddress {
+  #outcome(page: IoPageNumber): PageNumber {
     const { lastWalk } = this;
-    if (lastWalk.ok) return addressAfter(lastWalk.physical, pageOffset(iova, lastWalk.pageBits));
+    if (lastWalk.ok) return pageAfter(pageOf(lastWalk.physical), pageWithin(page, lastWalk.pageBits));
     this.counters.faults += 1;
     return STOPPED;
   }
@@ -312,10 +314,10 @@ export class TranslationCache implements InvalidationSink {
   #startWalk(
     requesterId: RequesterId,
     context: CacheSlot,
-    iova: IoVirtualAddress,
+    page: IoPageNumber,
+    offset: number,
     write: boolean,
-    nowNs: number,
-  ): HostPhysicalAddress {
+  ): PageNumber {
     const { counters, parameters, lastWalk } = this;
     const walker = this.#walker;
     lastWalk.reset();
@@ -323,49 +325,44 @@ export class TranslationCache implements InvalidationSink {
     if (context >= 0) this.#contexts.load(context, lastWalk.entry);
     else entryRead = walker.readEntry(requesterId, write, lastWalk);
     const contextReads = lastWalk.contextReads;
-    const translated = entryRead && walker.applyEntry(iova, write, lastWalk);
+    const translated = entryRead && walker.applyEntry(page, write, lastWalk);
     const entryRights = translated ? lastWalk.rights : 0;
     if (lastWalk.ok && contextReads === 0) {
       // Nothing was read: the unit does not translate, or an exclusion range lets the request pass.
       counters.bypassed += 1;
       counters.waitedNs += this.#delayNs;
-      return this.#outcome(iova);
+      return this.#outcome(page);
     }
     const domain = lastWalk.domainId;
-    const page = ioPageOf(iova);
     // Only the entry was missing: its domain may have the page.
     const slot = translated && context < 0 ? this.#iotlb.find(domain, page) : NO_SLOT;
     const held = slot >= 0 && (this.#iotlb.permits(slot, write) || this.#iotlb.isAbsent(slot));
     if (translated && !held) {
       this.#walkCaches.shorten(domain, page, write, lastWalk);
-      walker.walkTables(iova, write, lastWalk);
+      walker.walkTables(page, write, lastWalk);
       this.#walkCaches.count(lastWalk);
     } else if (held && this.#iotlb.isAbsent(slot)) {
       walker.stopAtAbsentPage(write, lastWalk);
     }
     const walkNs = parameters.walkOverheadNs + (contextReads + lastWalk.levels) * parameters.tableReadNs;
-    const endNs = this.#pool.book(page, nowNs + parameters.lookupNs, walkNs);
-    this.#delayNs = endNs - nowNs;
+    this.#delayNs = this.#pool.book(page, parameters.lookupNs, walkNs);
     counters.walks += 1;
     counters.contextReads += contextReads;
     counters.tableReads += lastWalk.levels;
     counters.waitedNs += this.#delayNs;
-    this.#book(requesterId, page, translated, entryRights, held, endNs);
-    if (this.#watchers.length > 0) this.#tellWatchers(requesterId, iova, write, nowNs, endNs - walkNs, endNs);
-
-    if (held && !this.#iotlb.isAbsent(slot))
-      return addressAfter(this.#iotlb.physical(slot), pageOffset(iova, this.#iotlb.foundBits));
-    return this.#outcome(iova);
+    this.#book(requesterId, page, translated, entryRights, held);
+    if (this.#watchers.length > 0) {
+      const first = ioPageAddress(page);
+      const at = first < WIDE_ADDRESS ? addressAfter(first, offset) : first;
+      this.#tellWatchers(requesterId, at, write, walkNs);
+    }
+    return held && !this.#iotlb.isAbsent(slot) ? this.#iotlb.physicalPage(slot, page) : this.#outcome(page);
   }
 
-  #tellWatchers(
-    requesterId: RequesterId,
-    iova: IoVirtualAddress,
-    write: boolean,
-    askedNs: number,
-    startNs: number,
-    endNs: number,
-  ): void {
+  #tellWatchers(requesterId: RequesterId, iova: IoVirtualAddress, write: boolean, walkNs: number): void {
+    const askedNs = this.#clock.nowNs;
+    const endNs = askedNs + this.#delayNs;
+    const startNs = endNs - walkNs;
     const { contextReads, levels: tableReads, ok } = this.lastWalk;
     const walker = this.#pool.lastWalker;
     const times = { askedNs, startNs, endNs };
@@ -380,7 +377,6 @@ export class TranslationCache implements InvalidationSink {
     translated: boolean,
     entryRights: number,
     held: boolean,
-    endNs: number,
   ): void {
     const { lastWalk } = this;
     const booked = this.#booked;
@@ -405,15 +401,16 @@ export class TranslationCache implements InvalidationSink {
     booked.fillsContext = lastWalk.passThrough || translated || absentEntry;
     booked.fillsPointers = lastWalk.levels > 1;
     booked.fillsPage = !held && ((lastWalk.ok && !lastWalk.passThrough) || absentPage);
-    this.#outstanding.add(endNs, booked);
+    this.#outstanding.add(this.#delayNs, booked);
   }
 
-  /** Lets the walks that have ended by `nowNs` into the caches. */
-  #settle(nowNs: number): void {
+  /** Lets the walks that have ended by now into the caches. */
+  #settle(): void {
+    const { nowNs } = this.#clock;
     if (!(nowNs >= this.#nowNs))
       throw new RangeError(`request at ${nowNs} ns, after one at ${this.#nowNs} ns`);
     this.#nowNs = nowNs;
-    while (this.#outstanding.nextEndNs <= nowNs) {
+    while (this.#outstanding.hasEnded) {
       const walk = this.#outstanding.takeEnded();
       if (walk.fillsContext)
         this.#contexts.insert(

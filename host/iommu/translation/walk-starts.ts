@@ -1,3 +1,4 @@
+import type { Clock } from '../../../scheduler/clock.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { absent } from '../../../scheduler/present.js';
 
@@ -6,29 +7,37 @@ import { absent } from '../../../scheduler/present.js';
  * keeps its distance to all that are booked already; one that waits for its walker does not hold back the others.
  */
 export class WalkStarts {
+  readonly #clock: Clock;
   readonly #intervalNs: number;
   /** Booked starts that a new one could come too near to, ascending. */
   #startsNs = new Float64Array(64);
   #count = 0;
 
   /** @param intervalNs least time between two starts; 0 for none */
-  constructor(intervalNs: number) {
+  constructor(clock: Clock, intervalNs: number) {
+    this.#clock = clock;
     this.#intervalNs = intervalNs;
   }
 
-  /** Books the first start that is possible from `earliestNs` on. @param nowNs not before that of the last call */
-  book(earliestNs: number, nowNs: number): number {
-    if (this.#intervalNs === 0) return earliestNs;
-    this.#forget(nowNs - this.#intervalNs);
-    let startNs = earliestNs;
+  /**
+   * Books the first start that is possible in `earliestInNs` or later; returns in how many ns it is.
+   *
+   * @param leastInNs none will be asked for before it from now on
+   */
+  book(earliestInNs: number, leastInNs: number): number {
+    if (this.#intervalNs === 0) return earliestInNs;
+    const { nowNs } = this.#clock;
+    this.#forget(leastInNs - this.#intervalNs);
+    let startNs = nowNs + earliestInNs;
     let at = 0;
     for (; at < this.#count; at += 1) {
       const booked = this.#startsNs[at] ?? absent();
       if (booked >= startNs + this.#intervalNs) break;
       startNs = Math.max(startNs, booked + this.#intervalNs);
     }
-    this.#insert(at, startNs);
-    return startNs;
+    this.#makeSpace(at);
+    this.#startsNs[at] = startNs;
+    return startNs - nowNs;
   }
 
   checkInvariants(): void {
@@ -38,7 +47,9 @@ export class WalkStarts {
     }
   }
 
-  #forget(untilNs: number): void {
+  /** Drops starts up to so many ns from now. */
+  #forget(untilInNs: number): void {
+    const untilNs = this.#clock.nowNs + untilInNs;
     let past = 0;
     while (past < this.#count && (this.#startsNs[past] ?? absent()) <= untilNs) past += 1;
     if (past === 0) return;
@@ -47,7 +58,7 @@ export class WalkStarts {
     for (let at = 0; at < this.#count; at += 1) this.#startsNs[at] = this.#startsNs[at + past] ?? absent();
   }
 
-  #insert(at: number, startNs: number): void {
+  #makeSpace(at: number): void {
     if (this.#count === this.#startsNs.length) {
       const wider = new Float64Array(this.#count * 2);
       wider.set(this.#startsNs);
@@ -55,7 +66,6 @@ export class WalkStarts {
     }
     for (let behind = this.#count; behind > at; behind -= 1)
       this.#startsNs[behind] = this.#startsNs[behind - 1] ?? absent();
-    this.#startsNs[at] = startNs;
     this.#count += 1;
   }
 }

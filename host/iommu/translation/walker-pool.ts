@@ -1,3 +1,4 @@
+import type { Clock } from '../../../scheduler/clock.js';
 import { absent } from '../../../scheduler/present.js';
 import type { WalkerAssignment } from './parameters.js';
 import { WalkStarts } from './walk-starts.js';
@@ -9,6 +10,7 @@ import { WalkStarts } from './walk-starts.js';
  */
 export class WalkerPool {
   readonly walkers: number;
+  readonly #clock: Clock;
   readonly #assignment: WalkerAssignment;
   readonly #starts: WalkStarts;
   readonly #freeAtNs: Float64Array;
@@ -16,21 +18,24 @@ export class WalkerPool {
   lastWalker = -1;
 
   /** @param intervalNs least time between the starts of two walks; 0 for none */
-  constructor(walkers: number, assignment: WalkerAssignment, intervalNs: number) {
+  constructor(clock: Clock, walkers: number, assignment: WalkerAssignment, intervalNs: number) {
+    this.#clock = clock;
     this.walkers = walkers;
     this.#assignment = assignment;
-    this.#starts = new WalkStarts(intervalNs);
+    this.#starts = new WalkStarts(clock, intervalNs);
     this.#freeAtNs = new Float64Array(walkers);
   }
 
-  /** Books a walk of a page (its 4 KB number); returns when it ends, ns. @param fromNs not before that of the last call */
-  book(page: number, fromNs: number, durationNs: number): number {
+  /** Books a walk of a page (its 4 KB number) that can begin in `lookupNs`; returns in how many ns it ends. */
+  book(page: number, lookupNs: number, durationNs: number): number {
     const walker =
       this.#assignment === 'page' ? page - Math.floor(page / this.walkers) * this.walkers : this.#firstFree();
-    const startNs = this.#starts.book(Math.max(fromNs, this.#freeAtNs[walker] ?? absent()), fromNs);
-    this.#freeAtNs[walker] = startNs + durationNs;
+    const { nowNs } = this.#clock;
+    const freeInNs = Math.max(lookupNs, (this.#freeAtNs[walker] ?? absent()) - nowNs);
+    const endsInNs = this.#starts.book(freeInNs, lookupNs) + durationNs;
+    this.#freeAtNs[walker] = nowNs + endsInNs;
     this.lastWalker = walker;
-    return startNs + durationNs;
+    return endsInNs;
   }
 
   checkInvariants(): void {

@@ -2,22 +2,30 @@ import {
   addressAfter,
   type HostPhysicalAddress,
   hostPhysicalAddress,
+  type IoPageNumber,
   type IoVirtualAddress,
+  ioPageOf,
+  PAGE_BYTES,
+  pageAddress,
+  pageAfter,
+  pageOf,
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { absent } from '../../../scheduler/present.js';
-import { overlaps, pageOffset, pageSize, pageStart } from '../page-arithmetic.js';
+import { overlaps, pageSize, pageStart, pageWithin } from '../page-arithmetic.js';
 import {
   assertRequest,
   ENTRY_WORDS,
   entryIndex,
   INTERRUPT_WINDOW_END,
   INTERRUPT_WINDOW_START,
-  inInterruptWindow,
+  isInterruptPage,
+  lowerOf,
   NO_ADDRESS,
   type Reachable,
   type TableMemory,
   type TableWalker,
+  upperOf,
   type WalkResult,
   walkFromMemory,
 } from '../table-walker.js';
@@ -34,7 +42,6 @@ import {
 import { VTD_FAULT } from './fault-reasons.js';
 
 const MAX_LEVELS = 5;
-const TWO_30 = 2 ** 30;
 
 /**
  * Walks VT-d legacy-mode tables: root table, context table, then 3, 4 or 5 second-level tables. Every check that
@@ -56,9 +63,10 @@ export class VtdWalker implements TableWalker {
   readonly #tableReservedHigh: number;
   /** Bits 63:HAW of a root or context entry, in the high word. */
   readonly #pointerReservedHigh: number;
-  readonly #hostLimit: number;
-  /** First address beyond the width that AW asks for, and beyond MGAW; 0 where SAGAW lacks the width. */
-  readonly #widthLimit = new Float64Array(8);
+  /** Pages of the host's addresses. */
+  readonly #hostPages: number;
+  /** Pages within the width that AW asks for, and within MGAW; 0 where SAGAW lacks the width. */
+  readonly #widthPages = new Float64Array(8);
 
   /**
    * @param reachable says which pages can be read; all, if left out
@@ -72,7 +80,7 @@ export class VtdWalker implements TableWalker {
     this.#pointerReservedHigh = beyondHost;
     this.#tableReservedHigh = (beyondHost & 0xf_ffff) | SL_HIGH_TRANSIENT;
     this.#pageReservedHigh = (beyondHost & 0xf_ffff) | (capabilities.deviceTlb ? 0 : SL_HIGH_TRANSIENT);
-    this.#hostLimit = 2 ** capabilities.hostAddressBits;
+    this.#hostPages = 2 ** capabilities.hostAddressBits / PAGE_BYTES;
     const snoop = capabilities.snoopControl ? 0 : SL_SNOOP;
     this.#pageReservedLow[1] = snoop;
     this.#pageReservedLow[2] = snoop | 0x1f_f000 | (capabilities.pages2M ? 0 : SL_PAGE_SIZE);
@@ -82,7 +90,7 @@ export class VtdWalker implements TableWalker {
     this.#tableReservedLow.fill(SL_SNOOP);
     for (const levels of capabilities.tableLevels) {
       const bits = Math.min(12 + 9 * levels, capabilities.guestAddressBits);
-      this.#widthLimit[levels - 2] = 2 ** bits;
+      this.#widthPages[levels - 2] = 2 ** bits / PAGE_BYTES;
     }
   }
 
@@ -107,18 +115,18 @@ export class VtdWalker implements TableWalker {
     return contextTable >= 0 && this.#readContext(addressAfter(contextTable, (requesterId & 0xff) * 16), out);
   }
 
-  applyEntry(iova: IoVirtualAddress, _write: boolean, out: WalkResult): boolean {
+  applyEntry(page: IoPageNumber, _write: boolean, out: WalkResult): boolean {
     if (!this.#checkContext(out)) return false;
     const { entry } = out;
     const low = entry[0] ?? absent();
     const addressWidth = (entry[2] ?? absent()) & 7;
     if (((low >>> 2) & 3) === TRANSLATION_TYPE.PASS_THROUGH) {
       out.entryPasses = true;
-      if (iova >= this.#hostLimit) out.fail(VTD_FAULT.ADDRESS_BEYOND_MGAW);
-      else out.pass(iova, true, true);
+      if (page >= this.#hostPages) out.fail(VTD_FAULT.ADDRESS_BEYOND_MGAW);
+      else out.pass(page, true, true);
       return false;
     }
-    if (iova >= (this.#widthLimit[addressWidth] ?? absent())) {
+    if (page >= (this.#widthPages[addressWidth] ?? absent())) {
       out.fail(VTD_FAULT.ADDRESS_BEYOND_MGAW);
       return false;
     }
@@ -137,10 +145,10 @@ export class VtdWalker implements TableWalker {
     const type = ((out.entry[0] ?? absent()) >>> 2) & 3;
     if (type !== TRANSLATION_TYPE.TRANSLATE_AND_DEVICE_TLB) {
       out.fail(VTD_FAULT.BLOCKED_BY_TRANSLATION_TYPE);
-    } else if (address >= this.#hostLimit) {
+    } else if (ioPageOf(address) >= this.#hostPages) {
       out.fail(VTD_FAULT.ADDRESS_BEYOND_MGAW);
     } else {
-      out.pass(address, true, true);
+      out.pass(ioPageOf(address), true, true);
     }
   }
 
@@ -212,17 +220,17 @@ export class VtdWalker implements TableWalker {
       type === TRANSLATION_TYPE.TRANSLATE ||
       (type === TRANSLATION_TYPE.TRANSLATE_AND_DEVICE_TLB && this.capabilities.deviceTlb) ||
       (type === TRANSLATION_TYPE.PASS_THROUGH && this.capabilities.passThrough);
-    if (!typeKnown || (this.#widthLimit[upper & 7] ?? absent()) === 0) {
+    if (!typeKnown || (this.#widthPages[upper & 7] ?? absent()) === 0) {
       out.fail(VTD_FAULT.CONTEXT_INVALID);
       return false;
     }
     return true;
   }
 
-  walkTables(iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
+  walkTables(page: IoPageNumber, write: boolean, out: WalkResult): void {
     const needed = write ? SL_WRITE : SL_READ;
-    const upper = Math.floor(iova / TWO_30);
-    const lower = iova - upper * TWO_30;
+    const upper = upperOf(page);
+    const lower = lowerOf(page);
     // The top table is the one that the context entry names, unless a cached pointer led past it.
     const topLevel = ((out.entry[2] ?? absent()) & 7) + 2;
     let permissions = out.rights;
@@ -254,15 +262,16 @@ export class VtdWalker implements TableWalker {
       table = addressOf(low, high);
       if (isPage) {
         const pageBits = 3 + 9 * level;
-        const physical = addressAfter(table, pageOffset(iova, pageBits));
-        if (inInterruptWindow(physical)) {
+        const physical = pageAfter(pageOf(table), pageWithin(page, pageBits));
+        if (isInterruptPage(physical)) {
           out.fail(VTD_FAULT.PAGE_IN_INTERRUPT_WINDOW);
           return;
         }
         out.ok = true;
         // Of a large page around the window only what was asked for: a cache must not let the next request into the window.
-        const isWhole = !overlaps(table, pageSize(pageBits), INTERRUPT_WINDOW_START, INTERRUPT_WINDOW_END);
-        out.physical = isWhole ? table : pageStart(physical, 12);
+        const isWhole =
+          level === 1 || !overlaps(table, pageSize(pageBits), INTERRUPT_WINDOW_START, INTERRUPT_WINDOW_END);
+        out.physical = isWhole ? table : pageAddress(physical);
         out.pageBits = isWhole ? pageBits : 12;
         out.read = (permissions & SL_READ) !== 0;
         out.write = (permissions & SL_WRITE) !== 0;

@@ -1,11 +1,13 @@
 import {
   addressAfter,
-  type BusAddress,
+  type BusPageNumber,
   type HostPhysicalAddress,
   hostPhysicalAddress,
+  PAGE_BYTES,
   type PageNumber,
+  pageAddress,
   pageOf,
-  passedThrough,
+  passedThroughPage,
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { ParameterError } from '../../../scheduler/errors.js';
@@ -47,6 +49,8 @@ export const DEFAULT_EXCLUSION_UNIT: ExclusionUnitOptions = {
   walkNs: 100,
 };
 
+/** Pages whose addresses have the same upper 32 bits. */
+const PAGES_OF_A_WORD = 2 ** 32 / PAGE_BYTES;
 const LINE_BYTES = 64;
 const LINE_WORDS = LINE_BYTES / 4;
 const REVISION = 1;
@@ -136,14 +140,20 @@ export class ExclusionUnit implements AccessGate {
     else if (offset === DEV_CAPABILITY.DATA) this.#writeRegister(value >>> 0);
   }
 
-  check(requesterId: RequesterId, address: BusAddress, length: number, write: boolean): HostPhysicalAddress {
+  check(
+    requesterId: RequesterId,
+    page: BusPageNumber,
+    offset: number,
+    length: number,
+    write: boolean,
+  ): PageNumber {
     this.#checks += 1;
     this.delayNs = 0;
-    const physical = passedThrough(address);
-    if ((this.#control & CONTROL.ENABLE) === 0 || !this.#excluded(requesterId, physical, length))
+    const physical = passedThroughPage(page);
+    if ((this.#control & CONTROL.ENABLE) === 0 || !this.#excluded(requesterId, physical, offset, length))
       return physical;
     this.#denials += 1;
-    this.#capture(address, write);
+    this.#capture(page, offset, write);
     return DENIED;
   }
 
@@ -168,7 +178,8 @@ export class ExclusionUnit implements AccessGate {
     return base + Math.floor(pageOf(address) / 32) * 4;
   }
 
-  #excluded(requesterId: RequesterId, address: HostPhysicalAddress, length: number): boolean {
+  #excluded(requesterId: RequesterId, page: PageNumber, offset: number, length: number): boolean {
+    const address = addressAfter(pageAddress(page), offset);
     const loader = this.#loaderBlock;
     if ((this.#control & CONTROL.PROTECT_LOADER) !== 0 && loader >= 0)
       if (address < loader + LOADER_BYTES && address + length > loader) return true;
@@ -178,7 +189,7 @@ export class ExclusionUnit implements AccessGate {
     const coverage = 2 ** (32 + ((low >>> BASE.SIZE_SHIFT) & BASE.SIZE_MASK));
     if (address >= coverage) return (low & BASE.PROTECT_BEYOND) !== 0;
     const base = hostPhysicalAddress(this.#high(domain) * 2 ** 32 + ((low & 0xfffff000) >>> 0));
-    return this.#bit(domain, base, pageOf(address));
+    return this.#bit(domain, base, page);
   }
 
   #bit(domain: number, base: HostPhysicalAddress, page: PageNumber): boolean {
@@ -199,7 +210,7 @@ export class ExclusionUnit implements AccessGate {
   }
 
   /** The first error stays until software clears it; those that come meanwhile leave only the overflow bit. */
-  #capture(address: BusAddress, write: boolean): void {
+  #capture(page: BusPageNumber, offset: number, write: boolean): void {
     if ((this.#errorStatus & ERROR.VALID) !== 0) {
       this.#errorStatus = (this.#errorStatus | ERROR.OVERFLOW) >>> 0;
       this.#errorsLost += 1;
@@ -207,8 +218,9 @@ export class ExclusionUnit implements AccessGate {
     }
     const what = (write ? ERROR.WRITE : ERROR.READ) | ERROR.SOURCE_DEVICE | ERROR.DESTINATION_DRAM;
     this.#errorStatus = (what | ERROR.ADDRESS_VALID | ERROR.VALID) >>> 0;
-    this.#errorLow = ((address % 2 ** 32) & ~3) >>> 0;
-    this.#errorHigh = Math.floor(address / 2 ** 32) % 2 ** 16;
+    // Of the page: an address from 2^53 on is no exact number.
+    this.#errorLow = (((page % PAGES_OF_A_WORD) * PAGE_BYTES + offset) & ~3) >>> 0;
+    this.#errorHigh = Math.floor(page / PAGES_OF_A_WORD) % 2 ** 16;
     if ((this.#control & CONTROL.REPORT) !== 0) this.#onReport();
   }
 

@@ -5,6 +5,7 @@ import {
   type PageNumber,
   pageAddress,
 } from '../../../nic/addresses.js';
+import { lowerHalf, lowerHalfAt, upperHalf, upperHalfAt } from '../../../nic/station-address.js';
 import type { HostParts } from '../../host-parts.js';
 import type { SetupRefusal } from '../guest-port.js';
 import type { BackEndFaults } from './back-end-faults.js';
@@ -28,6 +29,8 @@ export class BackEnd implements BackEndFaults {
   readonly #receive: BackReceive;
   readonly #sharedPages: readonly PageNumber[];
   readonly #moves: BridgeMoves;
+  readonly #macUpper: number;
+  readonly #macLower: number;
   #tell = false;
   #refused = 0;
   #closed = false;
@@ -37,6 +40,8 @@ export class BackEnd implements BackEndFaults {
     this.#moves = moves;
     this.#parts = parts;
     this.front = front;
+    this.#macUpper = upperHalf(front.mac);
+    this.#macLower = lowerHalf(front.mac);
     this.#transmit = new BackTransmit(front.transmit.shared, front.grants, grants, this);
     this.#receive = new BackReceive(parts, front.receive.shared, front.grants, grants, this);
     this.#sharedPages = [...front.transmit.ringPages, ...front.receive.ringPages, ...front.grants.pages];
@@ -45,6 +50,11 @@ export class BackEnd implements BackEndFaults {
 
   get mac(): number {
     return this.front.mac;
+  }
+
+  /** Whether its station address lies at an offset of a frame. */
+  isMacAt(bytes: Uint8Array, offset: number): boolean {
+    return upperHalfAt(bytes, offset) === this.#macUpper && lowerHalfAt(bytes, offset) === this.#macLower;
   }
 
   get promiscuous(): boolean {

@@ -1,7 +1,8 @@
 import type { PageNumber } from '../../../nic/addresses.js';
-import { readMac } from '../../../nic/demultiplexer.js';
 import { type ContextId, NO_CONTEXT } from '../../../scheduler/branded.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
+import { absent } from '../../../scheduler/present.js';
+import { Row } from '../../../scheduler/row.js';
 import { COST } from '../../cpu/costs.js';
 import type { HostParts } from '../../host-parts.js';
 import type { Domain } from '../../hypervisor/domain.js';
@@ -43,7 +44,7 @@ export class BridgeService implements SentListener {
   readonly bridge = new Bridge();
   readonly #plan: BridgeServicePlan;
   readonly #backEnds = new Map<ContextId, BackEnd>();
-  readonly #round: BackEnd[] = [];
+  readonly #round = new Row<BackEnd>();
   readonly #frame = new FrameParts(MAX_PIECES);
   readonly #head = new Uint8Array(12);
   readonly #targets: BackEnd[] = [];
@@ -94,8 +95,7 @@ export class BridgeService implements SentListener {
     if (backEnd === undefined) return undefined;
     this.#backEnds.delete(context);
     this.bridge.remove(backEnd);
-    const at = this.#round.indexOf(backEnd);
-    if (at >= 0) this.#round.splice(at, 1);
+    this.#round.remove(backEnd);
     return backEnd;
   }
 
@@ -165,7 +165,7 @@ export class BridgeService implements SentListener {
       if (this.#serveOne(backEnd) && backEnd.hasRequests) this.#enqueue(backEnd);
       else backEnd.sleep();
     }
-    return this.#round.length > 0;
+    return this.#round.count > 0;
   }
 
   /** Takes one frame; false if there was none (or only the beginning of one). */
@@ -188,21 +188,21 @@ export class BridgeService implements SentListener {
   /** Bridges a frame of a guest; true if it goes to the wire. */
   #fromGuest(backEnd: BackEnd, frame: FrameParts): boolean {
     frame.readHead(this.#plan.host.memory, this.#head);
-    const destination = readMac(this.#head, 0);
+    const head = this.#head;
     let copies = 0;
     let sent = false;
-    if (backEnd.front.options.antiSpoofing && readMac(this.#head, 6) !== backEnd.mac) {
+    if (backEnd.front.options.antiSpoofing && !backEnd.isMacAt(head, 6)) {
       this.#drop('source-mac-spoofed', backEnd.front.context);
       copies = 1;
     } else {
-      copies = this.#deliverAll(destination, backEnd, frame, undefined);
-      if (this.bridge.leaves(destination)) {
+      copies = this.#deliverAll(backEnd, frame, undefined);
+      // What it has delivered may have taken a port away: the question is asked anew each time.
+      if (this.bridge.leaves(head)) {
         copies += 1;
         sent = this.#toDevice(backEnd, frame);
       }
       if (copies === 0) this.#drop('unknown-destination', backEnd.front.context);
-      else if (!this.bridge.leaves(destination))
-        this.#plan.ledger.bridged(backEnd.front.context, frame.total);
+      else if (!this.bridge.leaves(head)) this.#plan.ledger.bridged(backEnd.front.context, frame.total);
     }
     this.#furtherCopies += Math.max(0, copies - 1);
     if (!sent)
@@ -217,28 +217,23 @@ export class BridgeService implements SentListener {
     this.#plan.ledger.collected(frame.lastIndex);
     frame.readHead(this.#plan.host.memory, this.#head);
     const arrivedNs = this.#plan.ledger.arrivedNs(frame.lastIndex);
-    const copies = this.#deliverAll(readMac(this.#head, 0), undefined, frame, arrivedNs);
+    const copies = this.#deliverAll(undefined, frame, arrivedNs);
     if (copies === 0) this.#drop('unknown-destination', NO_CONTEXT);
     this.#furtherCopies += Math.max(0, copies - 1);
   }
 
   /**
-   * Gives a frame to every guest that it is for; returns how many there were. One that came from the wire and is
-   * for a single guest may be flipped.
+   * Gives the frame whose head was read to every guest that it is for; returns how many there were. One that came from the
+   * wire and is for a single guest may be flipped.
    */
-  #deliverAll(
-    mac: number,
-    from: BackEnd | undefined,
-    frame: FrameParts,
-    arrivedNs: number | undefined,
-  ): number {
+  #deliverAll(from: BackEnd | undefined, frame: FrameParts, arrivedNs: number | undefined): number {
     const targets = this.#targets;
-    const found = this.bridge.destinations(mac, from);
+    const found = this.bridge.destinations(this.#head, from);
     // Most frames of guests are for the wire alone.
     if (found.length === 0) return 0;
-    targets.length = 0;
     // A list of its own: a guest that loses its port over this frame leaves the bridge meanwhile.
-    for (const target of found) targets.push(target);
+    for (let at = 0; at < found.length; at += 1) targets[at] = found[at] ?? absent();
+    if (targets.length !== found.length) targets.length = found.length;
     const flip = this.#plan.transfer === 'flip' && arrivedNs !== undefined && targets.length === 1;
     for (const target of targets) {
       const outcome = target.deliver(frame, flip);

@@ -1,16 +1,19 @@
-import { isGroup } from '../../../nic/demultiplexer.js';
+import { isGroupAt } from '../../../nic/station-address.js';
+import { StationTable } from '../../../nic/station-table.js';
 import type { BackEnd } from './back-end.js';
+
+const NOBODY: readonly BackEnd[] = [];
 
 /** Says which guests a frame is for, and whether the wire gets it: by address, as a software bridge does. */
 export class Bridge {
-  readonly #byMac = new Map<number, BackEnd>();
+  readonly #byMac = new StationTable<BackEnd>();
   readonly #ports: BackEnd[] = [];
   readonly #found: BackEnd[] = [];
   /** Ports that want everything: without one a frame is for the port that has its address, and no other is looked at. */
   #promiscuous = 0;
 
   has(mac: number): boolean {
-    return this.#byMac.has(mac);
+    return this.#byMac.get(mac) !== undefined;
   }
 
   add(port: BackEnd): void {
@@ -25,24 +28,31 @@ export class Bridge {
     this.#ports.splice(this.#ports.indexOf(port), 1);
   }
 
-  /** Whether a frame that a guest sends to `mac` goes out: to any station but one behind the bridge. */
-  leaves(mac: number): boolean {
-    return isGroup(mac) || !this.#byMac.has(mac);
+  /** Whether a frame of a guest goes out: to any station but one behind the bridge. @param head its first bytes */
+  leaves(head: Uint8Array): boolean {
+    return isGroupAt(head, 0) || this.#byMac.at(head, 0) === undefined;
   }
 
-  /** The guests that a frame to `mac` is for, but `from`. The list is reused by the next call. */
-  destinations(mac: number, from: BackEnd | undefined): readonly BackEnd[] {
+  /** The guests that a frame is for, but `from`. The list is reused by the next call. @param head its first bytes */
+  destinations(head: Uint8Array, from: BackEnd | undefined): readonly BackEnd[] {
+    // Group membership is not kept here: a group's frames go to all, as a bridge without snooping sends them.
+    const all = isGroupAt(head, 0);
     const found = this.#found;
-    if (found.length > 0) found.length = 0;
-    if (this.#promiscuous === 0 && !isGroup(mac)) {
-      const port = this.#byMac.get(mac);
-      if (port !== undefined && port !== from) found.push(port);
+    let count = 0;
+    if (this.#promiscuous === 0 && !all) {
+      const port = this.#byMac.at(head, 0);
+      if (port === undefined || port === from) return NOBODY;
+      found[0] = port;
+      if (found.length !== 1) found.length = 1;
       return found;
     }
-    // Group membership is not kept here: a group's frames go to all, as a bridge without snooping sends them.
-    const all = isGroup(mac);
-    for (const port of this.#ports)
-      if (port !== from && (all || port.mac === mac || port.promiscuous)) found.push(port);
+    for (const port of this.#ports) {
+      if (port === from || !(all || port.promiscuous || port.isMacAt(head, 0))) continue;
+      found[count] = port;
+      count += 1;
+    }
+    // A list that is emptied gives its memory away.
+    if (found.length !== count) found.length = count;
     return found;
   }
 }

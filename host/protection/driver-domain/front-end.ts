@@ -92,12 +92,11 @@ export class FrontEnd implements GuestPort, Worker, Interrupted {
   maskInterrupts(masked: boolean): void {
     this.#masked = masked;
     if (masked || !this.#open) return;
-    for (const queue of [this.transmit, this.receive]) queue.askForEvent(queue.consumerRead);
+    const { transmit, receive } = this;
+    transmit.askForEvent(transmit.consumerRead);
+    receive.askForEvent(receive.consumerRead);
     // Responses that came after the driver last looked would raise no event any more.
-    const missed = [this.transmit, this.receive].some(
-      (queue) => queue.shared.responseProducer !== queue.consumerRead,
-    );
-    if (missed) this.#parts.processor.post(this.domain.account, this);
+    if (transmit.hasResponses || receive.hasResponses) this.#parts.processor.post(this.domain.account, this);
   }
 
   /** The back end has responses for which this side asked for a notification. */
@@ -128,6 +127,7 @@ export class FrontEnd implements GuestPort, Worker, Interrupted {
     if (!this.#open) return;
     if (this.#handler !== undefined) handleInterrupt(this.#handler);
     if (this.#masked) return;
-    for (const queue of [this.transmit, this.receive]) queue.askForEvent(queue.shared.responseProducer);
+    this.transmit.askForEvent(this.transmit.shared.responseProducer);
+    this.receive.askForEvent(this.receive.shared.responseProducer);
   }
 }

@@ -104,6 +104,11 @@ export class FrontQueue implements PortQueue {
     return this.#consumerRead;
   }
 
+  /** Whether there are responses that the driver has not looked at. */
+  get hasResponses(): boolean {
+    return this.shared.responseProducer !== this.#consumerRead;
+  }
+
   /** Pages of its shared ring. */
   get ringPages(): readonly PageNumber[] {
     return this.#ringPages;

@@ -55,14 +55,14 @@ export class TrafficLedger implements Intermediary {
 
   wire(far: WirePort): WirePort {
     return {
-      transmitted: (bytes, offset, length, _context, index, startNs, endNs) => {
+      transmitted: (bytes, offset, length, _context, index, times) => {
         const slot = index & this.#mask;
         const port = storedContextId(this.#port[slot] ?? absent());
         const account = this.#account(port);
         account.framesTransmitted += 1;
         account.bytesTransmitted += length;
         this.#departed += 1;
-        far.transmitted(bytes, offset, length, port, this.#index[slot] ?? absent(), startNs, endNs);
+        far.transmitted(bytes, offset, length, port, this.#index[slot] ?? absent(), times);
       },
       controlSent: (bytes, offset, length, startNs, endNs) =>
         far.controlSent?.(bytes, offset, length, startNs, endNs),

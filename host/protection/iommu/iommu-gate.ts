@@ -1,10 +1,16 @@
 import {
   addressAfter,
   type BusAddress,
+  type BusPageNumber,
   type HostPhysicalAddress,
+  type IoPageNumber,
   type IoVirtualAddress,
+  ioPageAddress,
+  type PageNumber,
+  pageAddress,
   type RequesterId,
-  translatedBusAddress,
+  translatedBusPage,
+  WIDE_ADDRESS,
 } from '../../../nic/addresses.js';
 import { type AccessGate, DENIED, type InterruptMessage } from '../../bus/access-gate.js';
 import { InterruptResult } from '../../iommu/interrupt-remapping.js';
@@ -45,8 +51,6 @@ export class IommuGate implements AccessGate {
   readonly #parts: IommuGateParts;
   readonly #timing: TranslationCache;
   readonly #interrupt = new InterruptResult();
-  /** Offset in its page of the access that is looked at, if its address is one from 2^53 on. */
-  #wideOffset = 0;
   #checked = 0;
   #denied = 0;
 
@@ -69,40 +73,27 @@ export class IommuGate implements AccessGate {
 
   check(
     requesterId: RequesterId,
-    address: BusAddress,
-    length: number,
-    write: boolean,
-    nowNs: number,
-  ): HostPhysicalAddress {
-    const { sharedRequester, managementRequester, regions, onFault } = this.#parts;
-    this.#checked += 1;
-    const id =
-      sharedRequester === undefined || requesterId === managementRequester ? requesterId : sharedRequester;
-    const iova = translatedBusAddress(address);
-    const physical = this.#timing.translate(id, iova, write, nowNs);
-    if (physical === STOPPED) {
-      this.#denied += 1;
-      onFault(id, iova, write, this.#timing.lastWalk, this.#wideOffset);
-      return DENIED;
-    }
-    // The regions are looked at behind the translation, and what they block is in no log.
-    if (regions === undefined || !regions.blocks(physical, length)) return physical;
-    this.#denied += 1;
-    return DENIED;
-  }
-
-  checkWide(
-    requesterId: RequesterId,
-    page: BusAddress,
+    page: BusPageNumber,
     offset: number,
     length: number,
     write: boolean,
-    nowNs: number,
-  ): HostPhysicalAddress {
-    this.#wideOffset = offset;
-    const physical = this.check(requesterId, page, length, write, nowNs);
-    this.#wideOffset = 0;
-    return physical === DENIED ? DENIED : addressAfter(physical, offset);
+  ): PageNumber {
+    const { sharedRequester, managementRequester, regions } = this.#parts;
+    this.#checked += 1;
+    const id =
+      sharedRequester === undefined || requesterId === managementRequester ? requesterId : sharedRequester;
+    const ioPage = translatedBusPage(page);
+    const physical = this.#timing.translate(id, ioPage, offset, write);
+    if (physical === STOPPED) {
+      this.#denied += 1;
+      this.#report(id, ioPage, offset, write);
+      return DENIED;
+    }
+    // The regions are looked at behind the translation, and what they block is in no log.
+    if (regions === undefined || !regions.blocks(addressAfter(pageAddress(physical), offset), length))
+      return physical;
+    this.#denied += 1;
+    return DENIED;
   }
 
   message(requesterId: RequesterId, address: BusAddress, data: number): InterruptMessage | undefined {
@@ -115,5 +106,13 @@ export class IommuGate implements AccessGate {
     if (outcome.delivered) return outcome;
     this.#denied += 1;
     return undefined;
+  }
+
+  #report(id: RequesterId, page: IoPageNumber, offset: number, write: boolean): void {
+    const { onFault } = this.#parts;
+    const first = ioPageAddress(page);
+    const walk = this.#timing.lastWalk;
+    if (first < WIDE_ADDRESS) onFault(id, addressAfter(first, offset), write, walk, 0);
+    else onFault(id, first, write, walk, offset);
   }
 }

@@ -70,11 +70,12 @@ export abstract class UnitDriver<Command extends object, Operations extends Vend
     const walker: TableWalker = {
       walk: (id, iova, write, out) => this.operations.unit.walk(id, iova, write, out),
       readEntry: (id, write, out) => this.operations.unit.readEntry(id, write, out),
-      applyEntry: (iova, write, out) => this.operations.unit.applyEntry(iova, write, out),
-      walkTables: (iova, write, out) => this.operations.unit.walkTables(iova, write, out),
+      applyEntry: (page, write, out) => this.operations.unit.applyEntry(page, write, out),
+      walkTables: (page, write, out) => this.operations.unit.walkTables(page, write, out),
       stopAtAbsentPage: (write, out) => this.operations.unit.stopAtAbsentPage(write, out),
     };
     this.timing = new TranslationCache(
+      kernel,
       walker,
       options.seed,
       options.timing,

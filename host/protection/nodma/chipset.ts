@@ -1,10 +1,12 @@
 import {
   addressAfter,
-  type BusAddress,
+  type BusPageNumber,
   type HostPhysicalAddress,
   hostPhysicalAddress,
+  type PageNumber,
+  pageAddress,
   pageOf,
-  passedThrough,
+  passedThroughPage,
   type RequesterId,
 } from '../../../nic/addresses.js';
 import { type AccessGate, DENIED } from '../../bus/access-gate.js';
@@ -168,10 +170,10 @@ export class NoDmaChipset implements AccessGate {
     }
   }
 
-  check(_requesterId: RequesterId, address: BusAddress, length: number): HostPhysicalAddress {
+  check(_requesterId: RequesterId, page: BusPageNumber, offset: number, length: number): PageNumber {
     this.#checks += 1;
-    const physical = passedThrough(address);
-    const denied = this.deniedBy(physical, length);
+    const physical = passedThroughPage(page);
+    const denied = this.deniedBy(addressAfter(pageAddress(physical), offset), length);
     if (denied === undefined) return physical;
     this.#denials[denied] += 1;
     return DENIED;

@@ -2,7 +2,14 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { RequestOrder } from '../../../host/bus/request-order.js';
 import type { TableWalker } from '../../../host/iommu/table-walker.js';
 import { TranslationCache } from '../../../host/iommu/translation/translation-cache.js';
-import { addressAfter, deviceAddress, passedThrough } from '../../../nic/addresses.js';
+import {
+  addressAfter,
+  deviceAddress,
+  ioPageOf,
+  offsetInPage,
+  pageAddress,
+  passedThrough,
+} from '../../../nic/addresses.js';
 import { DEFAULT_PCIE, PcieLink, type PcieParameters } from '../../../nic/pcie-link.js';
 import { InvariantViolation } from '../../../scheduler/errors.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
@@ -72,7 +79,7 @@ export class RandomDma {
   readonly #allowed: number;
   readonly #memoryNs: number;
   readonly #isRead: boolean;
-  readonly #order = new RequestOrder();
+  readonly #order = new RequestOrder(this.#kernel);
   readonly #arrive: number;
   readonly #memoryDone: number;
   readonly #finish: number;
@@ -102,7 +109,7 @@ export class RandomDma {
     this.#memoryNs = this.#isRead ? memoryReadNs(machine, point, load) : 0;
     if (walker !== undefined) {
       this.#pagesToCache = Math.min(machine.iotlbEntries, Math.ceil(point.windowBytes / 4096));
-      this.#timing = new TranslationCache(walker, seed + 1, {
+      this.#timing = new TranslationCache(this.#kernel, walker, seed + 1, {
         iotlbEntries: machine.iotlbEntries,
         iotlbWays: machine.iotlbEntries,
         walkers: constants.walkers,
@@ -157,25 +164,24 @@ export class RandomDma {
     let delayNs = 0;
     let physical = passedThrough(deviceAddress(iova));
     if (this.#timing !== undefined) {
-      physical = this.#timing.translate(REQUESTER_ID, iova, !this.#isRead, this.#kernel.nowNs);
-      if (physical < 0)
-        throw new InvariantViolation(`0x${iova.toString(16)} is in the window and was stopped`);
+      const offset = offsetInPage(iova);
+      const page = this.#timing.translate(REQUESTER_ID, ioPageOf(iova), offset, !this.#isRead);
+      if (page < 0) throw new InvariantViolation(`0x${iova.toString(16)} is in the window and was stopped`);
+      physical = addressAfter(pageAddress(page), offset);
       delayNs = this.#timing.delayNs;
     }
-    const translatedNs = this.#kernel.nowNs + delayNs;
-    const doneNs = this.#isRead
-      ? this.#order.read(REQUESTER_ID, translatedNs, this.#memoryNs)
-      : this.#order.write(REQUESTER_ID, translatedNs);
-    this.#kernel.scheduleAt(doneNs, this.#memoryDone, physical);
+    const takesNs = this.#isRead
+      ? this.#order.read(REQUESTER_ID, delayNs, this.#memoryNs)
+      : this.#order.write(REQUESTER_ID, delayNs);
+    this.#kernel.schedule(takesNs, this.#memoryDone, physical);
   }
 
   #onMemory(_physical: number): void {
-    const nowNs = this.#kernel.nowNs;
     // A write is done for the engine when its credit comes back, a read when its data does.
-    const doneNs = this.#isRead
-      ? this.#link.completeRead(0, this.#point.sizeBytes, nowNs)
-      : nowNs + this.#link.parameters.propagationNs;
-    this.#kernel.scheduleAt(doneNs, this.#finish);
+    const doneInNs = this.#isRead
+      ? this.#link.completeRead(this.#kernel, 0, this.#point.sizeBytes, 0)
+      : this.#link.parameters.propagationNs;
+    this.#kernel.schedule(doneInNs, this.#finish);
   }
 
   #onFinish(): void {
@@ -195,7 +201,7 @@ function memoryReadNs(machine: MachineParameters, point: Point, load: Load): num
   const smallest: Point = { ...point, sizeBytes };
   const link = new PcieLink(linkParameters(machine));
   const issueNs = 1e9 / (limits.tps(smallest) * ISSUE_HEADROOM);
-  const wayNs = link.completeRead(0, sizeBytes, link.requestRead(0, sizeBytes, 0));
+  const wayNs = link.completeRead({ nowNs: 0 }, 0, sizeBytes, link.requestRead(0, sizeBytes, 0));
   const latencyNs =
     load === 'one'
       ? latency.at(point.cache, point.windowBytes)

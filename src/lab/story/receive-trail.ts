@@ -1,6 +1,6 @@
 import type { ContextQueue } from '../../../host/protection/context-queue.js';
-import { isGroup } from '../../../nic/demultiplexer.js';
 import { DESCRIPTOR_BYTES } from '../../../nic/descriptor.js';
+import { isGroup } from '../../../nic/station-address.js';
 import type { ArrivalEvent } from '../../../nic/streams.js';
 import type { Grant } from '../../../scheduler/dma-scheduler.js';
 import { hex } from '../notation.js';

@@ -6,7 +6,6 @@ import { Iommu } from '../../../host/protection/iommu/iommu.js';
 import { IommuProtection } from '../../../host/protection/iommu/iommu-protection.js';
 import type { ProtectionPlan } from '../../../host/protection/protection.js';
 import {
-  busAddress,
   guestPhysicalAddress,
   hostPhysicalAddress,
   pageNumber,
@@ -14,6 +13,7 @@ import {
 } from '../../../nic/addresses.js';
 import { present } from '../../../scheduler/present.js';
 import { frame, Machine, macOf, PAGE, STRANGER } from '../support/machine.js';
+import { placeOf } from '../support/places.js';
 
 const DEFAULTS: BalloonParameters = { pages: 10, everyNs: 10_000, startNs: 0, bufferPercent: 0, seed: 1 };
 const PORT = {
@@ -161,7 +161,7 @@ describe('a balloon', () => {
       machine.run(200_000);
       expect(balloon.report().reclaimed).toBe(pinUntilFlush ? 0 : 1);
       // The card errs, and writes to where the buffer was.
-      host.bus.write(requesterId(0x0100 + port.context), busAddress(bus), 4, new Uint8Array(4), 0);
+      host.bus.write(requesterId(0x0100 + port.context), ...placeOf(bus), 4, new Uint8Array(4), 0);
       expect(balloon.newOwner.damagedPages().length).toBe(pinUntilFlush ? 0 : 1);
       machine.run(12_000_000);
       expect(balloon.report().reclaimed).toBe(1);

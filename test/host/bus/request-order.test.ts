@@ -32,17 +32,19 @@ const requests = fc.array(
 );
 
 function carryOut(asked: readonly Request[]): Done[] {
-  const order = new RequestOrder();
-  let nowNs = 0;
+  const clock = { nowNs: 0 };
+  const order = new RequestOrder(clock);
   const done = asked.map((request) => {
-    nowNs += request.gapNs;
-    const translatedNs = nowNs + request.translationNs;
+    clock.nowNs += request.gapNs;
+    const { nowNs } = clock;
+    const { translationNs } = request;
     const id = requesterId(request.requester);
     return {
       ...request,
       arrivedNs: nowNs,
-      aloneNs: translatedNs + (request.write ? 0 : MEMORY_NS),
-      doneNs: request.write ? order.write(id, translatedNs) : order.read(id, translatedNs, MEMORY_NS),
+      aloneNs: nowNs + translationNs + (request.write ? 0 : MEMORY_NS),
+      doneNs:
+        nowNs + (request.write ? order.write(id, translationNs) : order.read(id, translationNs, MEMORY_NS)),
     };
   });
   order.checkInvariants();

@@ -8,8 +8,9 @@ import {
   writeDescriptor,
 } from '../../../host/iommu/vtd/invalidation-descriptors.js';
 import { RemappingUnit } from '../../../host/iommu/vtd/remapping-unit.js';
-import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../nic/addresses.js';
+import { hostPhysicalAddress, ioPageOf, ioVirtualAddress, requesterId } from '../../../nic/addresses.js';
 import { EventKernel } from '../../../scheduler/event-kernel.js';
+import { translatedBy } from '../support/places.js';
 import { RecordingInterrupts } from './support/recording-sink.js';
 import { SparseMemory } from './support/sparse-memory.js';
 
@@ -65,7 +66,7 @@ class VtdBench {
       walkTables: (...a) => this.unit.walkTables(...a),
       stopAtAbsentPage: (...a) => this.unit.stopAtAbsentPage(...a),
     };
-    this.caches = new TranslationCache(walker, 1, {}, cachingMode);
+    this.caches = new TranslationCache(this.kernel, walker, 1, {}, cachingMode);
     this.unit = new RemappingUnit({
       kernel: this.kernel,
       memory,
@@ -104,12 +105,7 @@ class VtdBench {
 
   /** A request: its physical address, or the fault reason as a negative number. It is not waited for. */
   ask(write = false, iova = IOVA): number {
-    const physical = this.caches.translate(
-      requesterId(DEVICE),
-      ioVirtualAddress(iova),
-      write,
-      this.kernel.nowNs,
-    );
+    const physical = translatedBy(this.caches, DEVICE, iova, write);
     this.caches.checkInvariants();
     return physical === STOPPED ? -this.caches.lastWalk.faultReason : physical;
   }
@@ -348,7 +344,7 @@ class AmdviBench {
       walkTables: (...a) => this.unit.walkTables(...a),
       stopAtAbsentPage: (...a) => this.unit.stopAtAbsentPage(...a),
     };
-    this.caches = new TranslationCache(walker, 1);
+    this.caches = new TranslationCache(this.kernel, walker, 1);
     this.unit = new AmdviUnit({
       kernel: this.kernel,
       memory,
@@ -389,12 +385,7 @@ class AmdviBench {
   }
 
   settled(write = false, device = DEVICE, iova = IOVA): number {
-    const physical = this.caches.translate(
-      requesterId(device),
-      ioVirtualAddress(iova),
-      write,
-      this.kernel.nowNs,
-    );
+    const physical = translatedBy(this.caches, device, iova, write);
     this.caches.checkInvariants();
     this.kernel.run(this.kernel.nowNs + 100_000);
     return physical === STOPPED ? -this.caches.lastWalk.faultReason : physical;
@@ -520,9 +511,10 @@ describe('a walk with nothing cached', () => {
       else bench.setDevice(TABLES);
       const [whole, parts] = [new WalkResult(), new WalkResult()];
       bench.unit.walk(requesterId(DEVICE), ioVirtualAddress(IOVA + 5), true, whole);
+      const page = ioPageOf(ioVirtualAddress(IOVA + 5));
       expect(bench.unit.readEntry(requesterId(DEVICE), true, parts)).toBe(true);
-      expect(bench.unit.applyEntry(ioVirtualAddress(IOVA + 5), true, parts)).toBe(true);
-      bench.unit.walkTables(ioVirtualAddress(IOVA + 5), true, parts);
+      expect(bench.unit.applyEntry(page, true, parts)).toBe(true);
+      bench.unit.walkTables(page, true, parts);
       expect(parts).toEqual(whole);
       expect(whole).toMatchObject({ ok: true, physical: OLD, levels: 4, read: true, write: true });
     }

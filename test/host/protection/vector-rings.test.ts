@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { APPROACHES } from '../../../host/protection/approaches.js';
-import { busAddress, requesterId } from '../../../nic/addresses.js';
+import { requesterId } from '../../../nic/addresses.js';
 import { contextId } from '../../../scheduler/branded.js';
 import { turnOf } from '../../support/whole.js';
 import { frame, Machine, macOf, PAGE, STRANGER } from '../support/machine.js';
+import { placeOf } from '../support/places.js';
 
 /** A vector for each of 64 entries, a bit for each of so many contexts and one for the card: two pages and more. */
 const CONTEXTS = 1024;
@@ -35,7 +36,7 @@ describe('a ring of interrupt vectors that is longer than a page', () => {
       const ring = Math.min(...seen);
       expect([ring % PAGE, Math.max(...seen) - ring > 2 * PAGE]).toEqual([0, true]);
       const writes = (at: number) =>
-        host.bus.write(own, busAddress(at), 4, Uint8Array.of(0, 0, 0, 0), 0) >= 0;
+        host.bus.write(own, ...placeOf(at), 4, Uint8Array.of(0, 0, 0, 0), 0) >= 0;
       const pages = Math.floor((Math.max(...seen) - ring) / PAGE) + 1;
       for (let page = 0; page < pages; page += 1) expect(writes(ring + page * PAGE + PAGE - 4)).toBe(true);
       // The page behind it is a guest's, which these three keep from no device.

@@ -60,7 +60,7 @@ export class Card {
       {
         port: this.host,
         wire: {
-          transmitted: (bytes, offset, length, context, lastIndex, startNs, endNs) => {
+          transmitted: (bytes, offset, length, context, lastIndex, { startNs, endNs }) => {
             this.sent.push({
               context,
               bytes: bytes.slice(offset, offset + length),

@@ -32,7 +32,15 @@ export class FlatHost implements HostPort {
     this.view = new DataView(this.bytes.buffer);
   }
 
-  read(requesterId: number, address: number, length: number, target: Uint8Array, at: number): number {
+  read(
+    requesterId: number,
+    page: number,
+    offset: number,
+    length: number,
+    target: Uint8Array,
+    at: number,
+  ): number {
+    const address = page * 4096 + offset;
     const access = this.#note(requesterId, address, length, false);
     if (this.#denies(access)) {
       target.fill(0xff, at, at + length);
@@ -42,7 +50,15 @@ export class FlatHost implements HostPort {
     return this.takesNs(access);
   }
 
-  write(requesterId: number, address: number, length: number, source: Uint8Array, at: number): number {
+  write(
+    requesterId: number,
+    page: number,
+    offset: number,
+    length: number,
+    source: Uint8Array,
+    at: number,
+  ): number {
+    const address = page * 4096 + offset;
     const access = this.#note(requesterId, address, length, true);
     if (this.#denies(access)) return ABORT;
     this.bytes.set(source.subarray(at, at + length), address);

@@ -43,13 +43,29 @@ class RingMemory implements HostPort {
     this.bytes = new Uint8Array(bytes);
   }
 
-  read(_requesterId: number, address: number, length: number, target: Uint8Array, at: number): number {
+  read(
+    _requesterId: number,
+    page: number,
+    offset: number,
+    length: number,
+    target: Uint8Array,
+    at: number,
+  ): number {
+    const address = page * 4096 + offset;
     if (address + length > this.bytes.length) return ABORT;
     for (let index = 0; index < length; index += 1) target[at + index] = this.bytes[address + index] ?? 0;
     return READ_NS;
   }
 
-  write(_requesterId: number, address: number, length: number, source: Uint8Array, at: number): number {
+  write(
+    _requesterId: number,
+    page: number,
+    offset: number,
+    length: number,
+    source: Uint8Array,
+    at: number,
+  ): number {
+    const address = page * 4096 + offset;
     if (address + length > this.bytes.length) return ABORT;
     for (let index = 0; index < length; index += 1) this.bytes[address + index] = source[at + index] ?? 0;
     return 0;

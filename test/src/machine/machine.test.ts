@@ -35,7 +35,7 @@ describe('a machine', () => {
           ],
         },
         {
-          transmitted: (_bytes, _offset, _length, _context, _index, startNs) => {
+          transmitted: (_bytes, _offset, _length, _context, _index, { startNs }) => {
             firstNs = Math.min(firstNs, startNs);
           },
         },

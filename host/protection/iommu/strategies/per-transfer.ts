@@ -1,17 +1,14 @@
 import {
-  addressAfter,
-  deviceAddress,
+  devicePage,
   type GuestPhysicalAddress,
   type IoPageNumber,
-  ioPageAddress,
   ioPageAfter,
-  ioPageOf,
   machineAddress,
   offsetInPage,
   type PageNumber,
   pageAfter,
   pageOf,
-  translatedBusAddress,
+  translatedBusPage,
 } from '../../../../nic/addresses.js';
 import { absent } from '../../../../scheduler/present.js';
 import type { CostNumber } from '../../../cpu/costs.js';
@@ -89,7 +86,7 @@ export class PerTransferGate implements SetupGate {
     const admitted = valid === count ? valid : wholeFrames(queue, batch, valid);
     for (let index = 0; index < admitted; index += 1) {
       const slot = (queue.producer + index) & (queue.slots - 1);
-      this.#map(queue, index, slot, batch.address(index), batch.lengths[index] ?? absent());
+      this.#map(queue, batch, index, slot);
     }
     if (admitted > 0) space.announce();
     return admitted;
@@ -99,11 +96,9 @@ export class PerTransferGate implements SetupGate {
     if (this.#closed) return;
     this.#space.enter();
     for (let index = from; index !== to; index = (index + 1) >>> 0) {
-      const address = queue.postedAddress(index);
-      const pages = pagesOf(address, queue.postedLength(index));
       const first = this.#firstPage(queue, index);
       this.#backing?.takeBack(queue, index, first);
-      this.#teardown.retire(mappedAt(queue, index), pages, first);
+      this.#teardown.retire(mappedAt(queue, index), queue.postedPages(index), first);
     }
     this.#teardown.settle();
   }
@@ -113,26 +108,20 @@ export class PerTransferGate implements SetupGate {
     if (this.#closed) return;
     this.#closed = true;
     for (let index = queue.finished; index !== queue.producer; index = (index + 1) >>> 0) {
-      const address = queue.postedAddress(index);
-      const pages = pagesOf(address, queue.postedLength(index));
-      this.#teardown.abandon(mappedAt(queue, index), pages, this.#firstPage(queue, index));
+      this.#teardown.abandon(mappedAt(queue, index), queue.postedPages(index), this.#firstPage(queue, index));
     }
   }
 
   /** The first page of memory behind a posted buffer. */
   #firstPage(queue: ContextQueue, index: number): PageNumber {
-    if (this.#provided === undefined) return pageOf(machineAddress(queue.postedAddress(index)));
+    if (this.#provided === undefined) return queue.postedPage(index);
     return this.#provided[index & (queue.slots - 1)] ?? absent();
   }
 
   /** Maps the buffer at a place of the batch, and says where the device finds it. */
-  #map(
-    queue: ContextQueue,
-    index: number,
-    slot: number,
-    address: GuestPhysicalAddress,
-    length: number,
-  ): void {
+  #map(queue: ContextQueue, batch: BufferBatch, index: number, slot: number): void {
+    const address = batch.address(index);
+    const length = batch.lengths[index] ?? absent();
     const pages = pagesOf(address, length);
     const { processor, hypervisor } = this.#space.parts;
     processor.chargeAccount(hypervisor.account, this.#placement.addressCost);
@@ -146,11 +135,11 @@ export class PerTransferGate implements SetupGate {
     for (let page = 0; page < pages; page += 1) {
       this.#space.map(ioPageAfter(base, page), pageAfter(first, page), permissions);
     }
-    queue.admitAt(index, deviceAddress(addressAfter(ioPageAddress(base), offsetInPage(address))));
+    queue.admitInPage(index, devicePage(base), offsetInPage(address));
   }
 }
 
 /** The first of the pages that a posted buffer is mapped to. */
 function mappedAt(queue: ContextQueue, index: number): IoPageNumber {
-  return ioPageOf(translatedBusAddress(queue.postedBusAddress(index)));
+  return translatedBusPage(queue.postedBusPage(index));
 }

@@ -7,7 +7,12 @@ import {
 } from '../../../../host/iommu/amdvi/entries.js';
 import { AmdviWalker } from '../../../../host/iommu/amdvi/walker.js';
 import { WalkResult } from '../../../../host/iommu/table-walker.js';
-import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
+import {
+  hostPhysicalAddress,
+  ioPageNumber,
+  ioVirtualAddress,
+  requesterId,
+} from '../../../../nic/addresses.js';
 import { SparseMemory } from '../support/sparse-memory.js';
 
 // Bits as the manual has them (AMD 48882, 2.2.2 and 2.2.3).
@@ -87,7 +92,7 @@ describe('the AMD-Vi walker', () => {
     const { walker, out } = machine(0n);
     out.reset();
     out.entry.set([Number(V | TV) | 0x4, Number((IR | IW) >> 32n), 0x55, 0]);
-    expect(walker.applyEntry(ioVirtualAddress(0x1000), false, out)).toBe(false);
+    expect(walker.applyEntry(ioPageNumber(1), false, out)).toBe(false);
     expect(out).toMatchObject({ ok: false, faultReason: ILLEGAL_ENTRY, faultFlags: 0x80 });
   });
 

@@ -1,8 +1,10 @@
 import { type TableWalker, type WalkResult, walkFromMemory } from '../../../../host/iommu/table-walker.js';
 import {
   hostPhysicalAddress,
+  type IoPageNumber,
   type IoVirtualAddress,
-  ioVirtualAddress,
+  ioPageAddress,
+  ioPageNumber,
   type RequesterId,
 } from '../../../../nic/addresses.js';
 
@@ -45,10 +47,10 @@ export class MapWalker implements TableWalker {
     out.contextReads = 2;
     out.entry.set(domain === undefined ? [0, 0, 0, 0] : [1, domain, this.rootOf(domain), 0]);
     if (domain !== undefined) return true;
-    return this.applyEntry(ioVirtualAddress(0), write, out);
+    return this.applyEntry(ioPageNumber(0), write, out);
   }
 
-  applyEntry(iova: IoVirtualAddress, _write: boolean, out: WalkResult): boolean {
+  applyEntry(page: IoPageNumber, _write: boolean, out: WalkResult): boolean {
     const [present = 0, domain = 0, root = 0] = out.entry;
     if (present === 0) {
       out.absent = 'entry';
@@ -58,14 +60,15 @@ export class MapWalker implements TableWalker {
     out.domainId = domain;
     if (domain === 0) {
       out.entryPasses = true;
-      out.pass(ioVirtualAddress(iova), true, true);
+      out.pass(page, true, true);
       return false;
     }
     out.startAt(hostPhysicalAddress(root * REGION + 4 * 4096), 4, READ_WRITE);
     return true;
   }
 
-  walkTables(iova: IoVirtualAddress, write: boolean, out: WalkResult): void {
+  walkTables(asked: IoPageNumber, write: boolean, out: WalkResult): void {
+    const iova = ioPageAddress(asked);
     const root = Math.floor(out.table / REGION);
     const page = (this.#pages.get(root) ?? []).find(
       ({ first, pageBits }) => iova >= first && iova < first + 2 ** pageBits,

@@ -1,5 +1,5 @@
 import { WalkResult } from '../../../../host/iommu/table-walker.js';
-import { hostPhysicalAddress, ioVirtualAddress } from '../../../../nic/addresses.js';
+import { hostPhysicalAddress, ioPageOf, ioVirtualAddress } from '../../../../nic/addresses.js';
 import type { MapWalker } from './map-walker.js';
 import { NaiveCache } from './naive-cache.js';
 
@@ -112,7 +112,7 @@ export class NaiveUnit {
       );
       if (cached !== undefined) root = this.#rootOfPointer.get(pointerTag(domain, iova, cached)) ?? entryRoot;
       found.startAt(hostPhysicalAddress(root * 2 ** 20), cached === undefined ? 4 : cached - 1, 3);
-      this.#walker.walkTables(ioVirtualAddress(iova), write, found);
+      this.#walker.walkTables(ioPageOf(ioVirtualAddress(iova)), write, found);
       reads += found.levels;
     }
     this.counted.contextReads += known >= 0 ? 0 : 2;

@@ -39,10 +39,11 @@ function walkOf(changes: Partial<EndedWalk> = {}): EndedWalk {
 }
 
 const at = (iova: number) => ioVirtualAddress(iova);
+const clock = { nowNs: 0 };
 let walks: OutstandingWalks;
 
 beforeEach(() => {
-  walks = new OutstandingWalks(2);
+  walks = new OutstandingWalks(clock, 2);
 });
 
 describe('a walk under way', () => {
@@ -68,10 +69,10 @@ describe('a walk under way', () => {
     expect(walks.find(REQUESTER, DOMAIN, PAGE, true)).toBe(-1);
   });
 
-  it('says where an address in its page goes, and when that is known', () => {
+  it('says where its page goes, and when that is known', () => {
     walks.add(25, walkOf());
     const row = walks.find(REQUESTER, DOMAIN, PAGE, true);
-    expect([walks.physical(row, at(FIRST + 0x123)), walks.endNs(row)]).toEqual([2 ** 30 + 0x123, 25]);
+    expect([walks.physicalPage(row, PAGE), walks.endsInNs(row)]).toEqual([2 ** 18, 25]);
   });
 
   it('is not shared when it found no page', () => {

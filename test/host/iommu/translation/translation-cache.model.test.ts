@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { TranslationCache } from '../../../../host/iommu/translation/translation-cache.js';
 import { ioPageOf, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
 import { runs } from '../../../support/whole.js';
+import { translatedBy } from '../../support/places.js';
 import { MapWalker } from './map-walker.js';
 import { type NaiveParameters, NaiveUnit } from './naive-unit.js';
 
@@ -102,7 +103,8 @@ describe.each([
       fc.property(parameters, fc.array(command, { maxLength: 60 }), (of, commands) => {
         const walker = new MapWalker();
         for (const [index, device] of DEVICES.entries()) walker.contexts.set(device, DOMAINS[index % 2] ?? 1);
-        const unit = new TranslationCache(walker, 1, {
+        const clock = { nowNs: 0 };
+        const unit = new TranslationCache(clock, walker, 1, {
           iotlbEntries: of.entries,
           iotlbWays: of.ways,
           walkCacheEntries: of.walkCacheEntries,
@@ -119,18 +121,12 @@ describe.each([
         });
         const naive = new NaiveUnit(walker, of);
         const seen = { hit: 0, shared: 0, walk: 0 };
-        let nowNs = 0;
         for (const drawn of commands) {
           const one = 'iova' in drawn ? { ...drawn, iova: placed(drawn.iova) } : drawn;
           if (one.kind === 'ask') {
-            nowNs += one.afterNs;
-            const expected = naive.translate(one.device, one.iova, one.write, nowNs);
-            const physical = unit.translate(
-              requesterId(one.device),
-              ioVirtualAddress(one.iova),
-              one.write,
-              nowNs,
-            );
+            clock.nowNs += one.afterNs;
+            const expected = naive.translate(one.device, one.iova, one.write, clock.nowNs);
+            const physical = translatedBy(unit, one.device, one.iova, one.write);
             expect({ physical, delayNs: unit.delayNs }).toEqual({
               physical: expected.physical,
               delayNs: expected.delayNs,

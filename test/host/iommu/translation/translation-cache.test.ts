@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { timingParameters } from '../../../../host/iommu/translation/parameters.js';
 import { STOPPED, TranslationCache } from '../../../../host/iommu/translation/translation-cache.js';
-import { ioPageNumber, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
+import { ioPageNumber, requesterId } from '../../../../nic/addresses.js';
+import { translatedBy } from '../../support/places.js';
 import { MapWalker, NO_CONTEXT, NOT_MAPPED, NOT_PERMITTED, page4K } from './map-walker.js';
 
 const DEVICE = 0x0100;
@@ -17,8 +18,13 @@ const PHYSICAL = 2 ** 30;
 let walker: MapWalker;
 let unit: TranslationCache;
 let nowNs: number;
+const clock = {
+  get nowNs() {
+    return nowNs;
+  },
+};
 
-function build(changes: ConstructorParameters<typeof TranslationCache>[2] = {}): TranslationCache {
+function build(changes: ConstructorParameters<typeof TranslationCache>[3] = {}): TranslationCache {
   walker = new MapWalker();
   walker.contexts.set(DEVICE, DOMAIN);
   walker.contexts.set(PASSING, 0);
@@ -26,7 +32,7 @@ function build(changes: ConstructorParameters<typeof TranslationCache>[2] = {}):
     walker.map(DOMAIN, page4K(page * 4096, PHYSICAL + page * 4096));
   nowNs = 0;
   const times = { lookupNs: 0, tableReadNs: READ_NS, walkOverheadNs: OVERHEAD_NS, walkIntervalNs: 0 };
-  unit = new TranslationCache(walker, 1, {
+  unit = new TranslationCache(clock, walker, 1, {
     iotlbEntries: 16,
     iotlbWays: 16,
     replacement: 'lru',
@@ -38,7 +44,7 @@ function build(changes: ConstructorParameters<typeof TranslationCache>[2] = {}):
 
 /** Translates now; returns [physical, delay]. */
 function ask(iova: number, write = false, device = DEVICE): [number, number] {
-  const physical = unit.translate(requesterId(device), ioVirtualAddress(iova), write, nowNs);
+  const physical = translatedBy(unit, device, iova, write);
   unit.checkInvariants();
   return [physical, unit.delayNs];
 }
@@ -78,7 +84,7 @@ describe('a translation', () => {
     nowNs += 40;
     expect(ask(4096 + 64)).toEqual([PHYSICAL + 4096 + 64, SHORT_NS - 40]);
     expect(unit.counters).toMatchObject({ walks: 2, shared: 1 });
-    expect(unit.walksUnderWay(nowNs)).toBe(1);
+    expect(unit.walksUnderWay).toBe(1);
   });
 
   it('waits for a walker: two walkers do four walks in two rounds', () => {
@@ -322,7 +328,13 @@ describe('"not present" that is cached (caching mode)', () => {
   it('is found by a requester whose entry had to be read, and still says why', () => {
     const other = DEVICE + 1;
     build();
-    unit = new TranslationCache(walker, 1, { iotlbEntries: 16, iotlbWays: 16, walkIntervalNs: 0 }, true);
+    unit = new TranslationCache(
+      clock,
+      walker,
+      1,
+      { iotlbEntries: 16, iotlbWays: 16, walkIntervalNs: 0 },
+      true,
+    );
     walker.contexts.set(other, DOMAIN);
     expect(ask(2 ** 30)[0]).toBe(STOPPED);
     wait();

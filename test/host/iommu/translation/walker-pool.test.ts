@@ -27,11 +27,12 @@ function walk(
   assignment: WalkerAssignment,
   intervalNs: number,
 ): Walk[] {
-  const pool = new WalkerPool(count, assignment, intervalNs);
-  let nowNs = 0;
+  const clock = { nowNs: 0 };
+  const pool = new WalkerPool(clock, count, assignment, intervalNs);
   return requests.map(({ page, gapNs, durationNs }) => {
-    nowNs += gapNs;
-    const endNs = pool.book(page, nowNs, durationNs);
+    clock.nowNs += gapNs;
+    const { nowNs } = clock;
+    const endNs = nowNs + pool.book(page, 0, durationNs);
     pool.checkInvariants();
     return { page, askedNs: nowNs, startNs: endNs - durationNs, endNs };
   });

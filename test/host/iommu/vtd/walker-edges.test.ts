@@ -9,7 +9,12 @@ import {
   writeRootEntry,
 } from '../../../../host/iommu/vtd/entries.js';
 import { VtdWalker } from '../../../../host/iommu/vtd/walker.js';
-import { hostPhysicalAddress, ioVirtualAddress, requesterId } from '../../../../nic/addresses.js';
+import {
+  hostPhysicalAddress,
+  ioPageNumber,
+  ioVirtualAddress,
+  requesterId,
+} from '../../../../nic/addresses.js';
 import { SparseMemory } from '../support/sparse-memory.js';
 
 // Bits as the specification has them (VT-d 9.1, 9.3).
@@ -85,12 +90,12 @@ describe('the VT-d walker', () => {
     const { walker, out } = machine(0n);
     out.reset();
     out.entry.set([1 | 0x10, 0, 1, 0]);
-    expect(walker.applyEntry(ioVirtualAddress(0x1000), false, out)).toBe(false);
+    expect(walker.applyEntry(ioPageNumber(1), false, out)).toBe(false);
     expect(out).toMatchObject({ ok: false, faultReason: CONTEXT_RESERVED });
     // What is left of an entry that is not present does not matter.
     out.reset();
     out.entry.set([TOP, 0, 1, 0]);
-    expect(walker.applyEntry(ioVirtualAddress(0x1000), false, out)).toBe(false);
+    expect(walker.applyEntry(ioPageNumber(1), false, out)).toBe(false);
     expect(out).toMatchObject({ ok: false, faultReason: CONTEXT_NOT_PRESENT, absent: 'entry' });
   });
 
@@ -120,7 +125,7 @@ describe('the VT-d walker', () => {
     const { walker, out } = machine(BigInt(TOP) | (1n << 40n) | PRESENT);
     out.reset();
     expect(walker.readEntry(requesterId(DEVICE), false, out)).toBe(true);
-    expect(walker.applyEntry(ioVirtualAddress(0x1000), false, out)).toBe(true);
+    expect(walker.applyEntry(ioPageNumber(1), false, out)).toBe(true);
     expect(out).toMatchObject({
       table: TOP + 2 ** 40,
       level: 3,

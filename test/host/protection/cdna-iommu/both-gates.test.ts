@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { CdnaIommu } from '../../../../host/protection/cdna-iommu/cdna-iommu.js';
 import type { IommuProtection } from '../../../../host/protection/iommu/iommu-protection.js';
-import { busAddress, pageNumber, requesterId } from '../../../../nic/addresses.js';
+import { pageNumber, requesterId } from '../../../../nic/addresses.js';
 import { frame, Machine, macOf, PAGE, STRANGER, type TestGuest } from '../../support/machine.js';
+import { reachedThrough } from '../../support/places.js';
 
 const RELEASE_NS = 1_000_000;
 const STEP_NS = 40;
@@ -24,9 +25,9 @@ class BothGates {
 
   /** Where the device's access goes, or undefined. */
   reach(address: number, write: boolean, guest = this.guest): number | undefined {
-    const { host, kernel } = this.machine;
+    const { host } = this.machine;
     const id = requesterId(0x100 + guest.port.context);
-    const physical = host.protection.gate.check(id, busAddress(address), 1, write, kernel.nowNs);
+    const physical = reachedThrough(host.protection.gate, id, address, 1, write);
     return physical < 0 ? undefined : physical;
   }
 

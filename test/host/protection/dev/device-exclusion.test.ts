@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { DeviceExclusion } from '../../../../host/protection/dev/device-exclusion.js';
-import { busAddress, pageNumber, requesterId } from '../../../../nic/addresses.js';
+import { pageNumber, requesterId } from '../../../../nic/addresses.js';
 import { frame, Machine, macOf, PAGE, PORT, STRANGER, type TestGuest } from '../../support/machine.js';
+import { reachedThrough } from '../../support/places.js';
 
 /** `thief` asks its device to send a page of `victim`; returns whether the bytes left. */
 function steals(machine: Machine, thief: TestGuest, victim: TestGuest): boolean {
@@ -162,7 +163,7 @@ describe('guests behind exclusion vectors', () => {
     const { protection, pages } = machine.host;
     const [page = pageNumber(0)] = guest.domain.allocate(1);
     const id = requesterId(0x100 + guest.port.context);
-    const passes = () => protection.gate.check(id, busAddress(page * PAGE), 4, true) >= 0;
+    const passes = () => reachedThrough(protection.gate, id, page * PAGE, 4, true) >= 0;
     expect(passes()).toBe(true);
     pages.forceTransfer(page, guest.domain.id, 'io-table');
     expect(passes()).toBe(false);

@@ -6,8 +6,9 @@ import { ExclusionDriver } from '../../../../host/protection/dev/exclusion-drive
 import { DEFAULT_EXCLUSION_UNIT, ExclusionUnit } from '../../../../host/protection/dev/exclusion-unit.js';
 import { ExclusionVector } from '../../../../host/protection/dev/exclusion-vector.js';
 import { PlainDma } from '../../../../host/protection/none/plain-dma.js';
-import { busAddress, hostPhysicalAddress, pageNumber, requesterId } from '../../../../nic/addresses.js';
+import { hostPhysicalAddress, pageNumber, requesterId } from '../../../../nic/addresses.js';
 import { Machine, PAGE } from '../../support/machine.js';
+import { reachedThrough } from '../../support/places.js';
 
 const GB4 = 2 ** 32;
 const TABLE = 0x10_0000;
@@ -102,7 +103,7 @@ describe('the hypervisor’s driver of the exclusion unit', () => {
     driver.setVector(1, vector);
     driver.setMap(0, { bus: 1, unit0: 2, domain0: 1 });
     driver.enable();
-    const touch = (address: number, write: boolean) => unit.check(DEVICE, busAddress(address), 4, write);
+    const touch = (address: number, write: boolean) => reachedThrough(unit, DEVICE, address, 4, write);
     touch(0x1234_5670, true);
     expect(driver.takeError()).toEqual({ address: 0x1234_5670, write: true, overflowed: false });
     expect(driver.takeError()).toBeUndefined();
@@ -153,11 +154,11 @@ describe('an exclusion vector', () => {
     const [last = pageNumber(0)] = guest.domain.allocate(pages.freePages).slice(-1);
     expect(last * PAGE).toBeGreaterThan(GB4);
     const id = requesterId(0x100 + guest.port.context);
-    const passes = () => protection.gate.check(id, busAddress(last * PAGE), 4, true) === last * PAGE;
+    const passes = () => reachedThrough(protection.gate, id, last * PAGE, 4, true) === last * PAGE;
     expect(passes()).toBe(true);
     guest.domain.release(last);
     expect(passes()).toBe(false);
-    expect(protection.gate.check(id, busAddress(2 * GB4), 4, true), 'behind the end').toBeLessThan(0);
+    expect(reachedThrough(protection.gate, id, 2 * GB4, 4, true), 'behind the end').toBeLessThan(0);
   });
 });
 
@@ -192,7 +193,7 @@ describe('lines of vectors that the unit keeps', () => {
           for (const { domain, page } of asked) {
             const id = requesterId(domain << 8);
             const isExcluded = excluded.some(([of, at]) => of === domain && at === page);
-            expect(unit.check(id, busAddress(page * PAGE), 4, false) < 0).toBe(isExcluded);
+            expect(reachedThrough(unit, id, page * PAGE, 4, false) < 0).toBe(isExcluded);
             const word = unit.wordOf(id, hostPhysicalAddress(page * PAGE));
             expect(((memory.readU32(hostPhysicalAddress(word)) >>> (page & 31)) & 1) === 1).toBe(isExcluded);
           }
@@ -238,7 +239,7 @@ describe('lines of vectors that the unit keeps', () => {
     const base = hostPhysicalAddress(3 * GB4 + 0x8000_0000);
     driver.setVector(0, Object.assign(Object.create(ExclusionVector.prototype), { base, size: 0 }));
     driver.enable();
-    unit.check(DEVICE, busAddress(512 * PAGE), 4, false);
+    reachedThrough(unit, DEVICE, 512 * PAGE, 4, false);
     expect(asked).toEqual(Array.from({ length: 16 }, (_, word) => base + 64 + word * 4));
   });
 });

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { DENIED } from '../../../../host/bus/access-gate.js';
 import { PhysicalMemory } from '../../../../host/memory/physical-memory.js';
 import { DEFAULT_EXCLUSION_UNIT, ExclusionUnit } from '../../../../host/protection/dev/exclusion-unit.js';
-import { busAddress, hostPhysicalAddress, requesterId } from '../../../../nic/addresses.js';
+import { hostPhysicalAddress, requesterId } from '../../../../nic/addresses.js';
+import { reachedThrough } from '../../support/places.js';
 
 // The registers as AMD's drivers know them, written out once more.
 const FUNCTION_INDEX = 4;
@@ -45,7 +46,7 @@ class Bench {
   }
 
   passes(requester: number, address: number, write = false, length = 4): boolean {
-    const answer = this.unit.check(requesterId(requester), busAddress(address), length, write);
+    const answer = reachedThrough(this.unit, requester, address, length, write);
     expect([address, DENIED]).toContain(answer);
     return answer === address;
   }

@@ -40,11 +40,11 @@ describe('the ledger of a driver domain', () => {
     ledger.sends(2, A, 0);
     ledger.sends(SLOTS + 5, B, 7);
     expect(ledger.framesBetween).toBe(2);
-    wire.transmitted(BYTES, 0, 60, CARD, 2, 10, 20);
-    wire.transmitted(BYTES, 1, 1514, CARD, SLOTS + 5, 30, 40);
+    wire.transmitted(BYTES, 0, 60, CARD, 2, { startNs: 10, endNs: 20 });
+    wire.transmitted(BYTES, 1, 1514, CARD, SLOTS + 5, { startNs: 30, endNs: 40 });
     expect(out).toEqual([
-      ['frame', 0, 60, A, 0, 10, 20],
-      ['frame', 1, 1514, B, 7, 30, 40],
+      ['frame', 0, 60, A, 0, { startNs: 10, endNs: 20 }],
+      ['frame', 1, 1514, B, 7, { startNs: 30, endNs: 40 }],
     ]);
     expect([ledger.framesBetween, ledger.framesTaken]).toEqual([0, 2]);
     expect(traffic(B)).toEqual({

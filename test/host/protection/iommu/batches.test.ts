@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { CdnaIommu } from '../../../../host/protection/cdna-iommu/cdna-iommu.js';
-import { busAddress, pageNumber, requesterId } from '../../../../nic/addresses.js';
+import { pageNumber, requesterId } from '../../../../nic/addresses.js';
 import { frame, Machine, macOf, PAGE, STRANGER } from '../../support/machine.js';
+import { reachedThrough } from '../../support/places.js';
 import { frameOf, IommuLab, requesterOf, SETTLE_NS, sendFrom, VENDORS } from './lab.js';
 
 const END = 1;
@@ -245,7 +246,7 @@ describe('direct-map', () => {
     lab.settle();
     const id = requesterId(requesterOf(entry.port.context));
     const reaches = (page: number) =>
-      lab.iommu.gate.check(id, busAddress(page * PAGE), 1, true, lab.machine.kernel.nowNs) === page * PAGE;
+      reachedThrough(lab.iommu.gate, id, page * PAGE, 1, true) === page * PAGE;
     expect(mine.every(reaches)).toBe(true);
     for (const page of other.ownedPages) expect(reaches(page)).toBe(false);
     expect(lab.details('directMappedPages')).toBeGreaterThanOrEqual(6);

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { STRATEGIES } from '../../../../host/protection/iommu/strategies/index.js';
-import { busAddress, pageNumber, requesterId } from '../../../../nic/addresses.js';
+import { pageNumber } from '../../../../nic/addresses.js';
 import { turnOf } from '../../../support/whole.js';
 import { frame, macOf, STRANGER } from '../../support/machine.js';
+import { reachedThrough } from '../../support/places.js';
 import { frameOf, IommuLab, requesterOf, SETTLE_NS, sendFrom, VENDORS } from './lab.js';
 
 const NAMES = STRATEGIES.map(({ name }) => name);
@@ -28,14 +29,7 @@ describe('a port that closes', () => {
       const ring = 0;
       for (const page of pages) guest.domain.release(pageNumber(frameOf(page)));
       const reachable = pages.filter(
-        (page) =>
-          lab.iommu.gate.check(
-            requesterId(requesterOf(guest.port.context)),
-            busAddress(page),
-            1,
-            true,
-            lab.machine.kernel.nowNs,
-          ) >= 0,
+        (page) => reachedThrough(lab.iommu.gate, requesterOf(guest.port.context), page, 1, true) >= 0,
       );
       // What caches still answer for must not have been reassigned.
       for (const page of reachable) expect(ownership.owner(pageNumber(frameOf(page)))).toBe(guest.domain.id);

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { FaultLimit, XEN_FAULT_LIMIT } from '../../../../host/protection/iommu/fault-limit.js';
 import { Iommu } from '../../../../host/protection/iommu/iommu.js';
-import { busAddress, requesterId } from '../../../../nic/addresses.js';
+import { requesterId } from '../../../../nic/addresses.js';
 import { frame, macOf, STRANGER, type TestGuest } from '../../support/machine.js';
+import { placeOf } from '../../support/places.js';
 import { IommuLab, VENDORS } from './lab.js';
 
 const ONE = requesterId(0x0100);
@@ -153,7 +154,7 @@ describe.each(VENDORS)('a function that faults without end, on %s', (vendor) => 
     const own = requesterId(nic.parameters.managementRequesterId);
     for (const id of [own, requesterId(0x7777)])
       for (let at = 0; at < 3; at += 1) {
-        expect(bus.write(id, busAddress(UNMAPPED), 16, BYTES, 0)).toBeLessThan(0);
+        expect(bus.write(id, ...placeOf(UNMAPPED), 16, BYTES, 0)).toBeLessThan(0);
         lab.settle();
       }
     expect(hypervisor.faultLog).toEqual([]);

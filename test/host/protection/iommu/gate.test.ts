@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { Iommu, type IommuOptions } from '../../../../host/protection/iommu/iommu.js';
 import { VtdDriver } from '../../../../host/protection/iommu/vtd-driver.js';
-import { busAddress, hostPhysicalAddress, pageNumber, requesterId } from '../../../../nic/addresses.js';
+import {
+  busAddress,
+  busPageOf,
+  hostPhysicalAddress,
+  pageNumber,
+  requesterId,
+} from '../../../../nic/addresses.js';
 import { frame, macOf, PAGE, STRANGER } from '../../support/machine.js';
 import { frameOf, IommuLab, requesterOf, sendFrom, VENDORS } from './lab.js';
 
@@ -116,9 +122,9 @@ describe.each(VENDORS)('the gate on %s', (vendor) => {
       vendor === 'vtd' ? 'no write permission' : 'page not present',
     );
     // From 2^53 on the hypervisor reads which page it was.
-    const far = busAddress(2 ** 56 + 2 ** 55);
+    const far = busPageOf(busAddress(2 ** 56 + 2 ** 55));
     const id = requesterId(requesterOf(guest.port.context));
-    expect(lab.machine.host.bus.writeWide(id, far, 0x123, 16, BYTES, 0)).toBeLessThan(0);
+    expect(lab.machine.host.bus.write(id, far, 0x123, 16, BYTES, 0)).toBeLessThan(0);
     lab.settle();
     expect(lab.iommu.driver.faults[1]).toMatchObject({ address: 2 ** 56 + 2 ** 55, write: true });
     // A storm is compressed, or fills the log; then the log is emptied and works on.

@@ -3,7 +3,7 @@ import { Iommu, type IommuOptions } from '../../../../host/protection/iommu/iomm
 import type { IommuVendor } from '../../../../host/protection/iommu/iommu-driver.js';
 import type { IommuProtection } from '../../../../host/protection/iommu/iommu-protection.js';
 import type { StrategyOptions } from '../../../../host/protection/iommu/strategies/index.js';
-import { busAddress, requesterId } from '../../../../nic/addresses.js';
+import { requesterId } from '../../../../nic/addresses.js';
 import {
   frame,
   Machine,
@@ -13,6 +13,7 @@ import {
   STRANGER,
   type TestGuest,
 } from '../../support/machine.js';
+import { placeOf, reachedThrough } from '../../support/places.js';
 
 export const VENDORS: readonly IommuVendor[] = ['vtd', 'amdvi'];
 
@@ -53,13 +54,7 @@ export class IommuLab {
   /** Where the device's access really goes: a physical address, or undefined if the gate stops it. */
   reach(guest: TestGuest, address: number, write: boolean): number | undefined {
     const id = requesterOf(guest.port.context);
-    const physical = this.iommu.gate.check(
-      requesterId(id),
-      busAddress(address),
-      1,
-      write,
-      this.machine.kernel.nowNs,
-    );
+    const physical = reachedThrough(this.iommu.gate, id, address, 1, write);
     return physical < 0 ? undefined : physical;
   }
 
@@ -75,7 +70,7 @@ export class IommuLab {
   /** A write of the device that it was not asked for: through the gate, as any other. */
   strayWrite(guest: TestGuest, address: number, bytes: Uint8Array): boolean {
     const id = requesterOf(guest.port.context);
-    return this.machine.host.bus.write(requesterId(id), busAddress(address), bytes.length, bytes, 0) >= 0;
+    return this.machine.host.bus.write(requesterId(id), ...placeOf(address), bytes.length, bytes, 0) >= 0;
   }
 
   details(name: string): number {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { busAddress, ioVirtualAddress, pageNumber, requesterId } from '../../../../nic/addresses.js';
+import { ioVirtualAddress, pageNumber, requesterId } from '../../../../nic/addresses.js';
 import { frame, macOf, PAGE, STRANGER } from '../../support/machine.js';
+import { reachedThrough } from '../../support/places.js';
 import { frameOf, IommuLab, sendFrom, VENDORS } from './lab.js';
 
 const BYTES = Uint8Array.from({ length: 64 }, (_, index) => index + 1);
@@ -210,9 +211,7 @@ describe.each(VENDORS)('on %s', (vendor) => {
     const id = 0x0100 + entry.port.context;
     for (const frameNumber of domain.ownedPages) {
       const at = frameNumber * PAGE + 17;
-      expect(lab.iommu.gate.check(requesterId(id), busAddress(at), 1, true, lab.machine.kernel.nowNs)).toBe(
-        at,
-      );
+      expect(reachedThrough(lab.iommu.gate, id, at, 1, true)).toBe(at);
     }
     expect(lab.machine.host.pages.pinnedPages).toBeGreaterThanOrEqual(1024);
     expect([...domain.ownedPages].some((at) => lab.iommu.relinquish(domain, at))).toBe(false);
@@ -235,8 +234,7 @@ describe.each(VENDORS)('on %s', (vendor) => {
     lab.settle();
     const { tables } = entry.space.address;
     const id = requesterId(0x0100 + entry.port.context);
-    const reaches = (page: number) =>
-      lab.iommu.gate.check(id, busAddress(page * PAGE), 1, true, lab.machine.kernel.nowNs);
+    const reaches = (page: number) => reachedThrough(lab.iommu.gate, id, page * PAGE, 1, true);
     const owned = new Set<number>(domain.ownedPages);
     const whole = new Map<number, boolean>();
     const ownsAllFrom = (start: number) => {

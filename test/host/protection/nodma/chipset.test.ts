@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { DENIED } from '../../../../host/bus/access-gate.js';
 import { PhysicalMemory } from '../../../../host/memory/physical-memory.js';
 import { NoDmaChipset } from '../../../../host/protection/nodma/chipset.js';
-import { busAddress, hostPhysicalAddress, requesterId } from '../../../../nic/addresses.js';
+import { hostPhysicalAddress } from '../../../../nic/addresses.js';
+import { reachedThrough } from '../../support/places.js';
 
 const DPR = 0x5c;
 const [PMEN, PLMBASE, PLMLIMIT, PHMBASE, PHMLIMIT] = [0x64, 0x68, 0x6c, 0x70, 0x78] as const;
@@ -19,7 +20,7 @@ function chipset() {
 describe("Intel's checks before translation", () => {
   it('let everything pass out of reset', () => {
     const { chipset: made } = chipset();
-    expect(made.check(requesterId(0), busAddress(0x1234), 8)).toBe(0x1234);
+    expect(reachedThrough(made, 0, 0x1234, 8, false)).toBe(0x1234);
     expect(made.txtStatus).toBe(0);
     expect([made.readConfig(DPR), made.readPmr(PMEN)]).toEqual([0, 0]);
   });
@@ -190,9 +191,7 @@ describe("Intel's checks before translation", () => {
             (on.table && on.protect && touches(TABLE, TABLE + 512)) ||
             (on.pmr && touches(4 * MB, 6 * MB)) ||
             (on.dpr && touches(10 * MB, 12 * MB));
-          expect(made.check(requesterId(requester), busAddress(address), length)).toBe(
-            bad ? DENIED : address,
-          );
+          expect(reachedThrough(made, requester, address, length, false)).toBe(bad ? DENIED : address);
           if (bad) denied += 1;
         }
         expect(Object.values(made.denials).reduce((sum, count) => sum + count, 0)).toBe(denied);

@@ -1,8 +1,9 @@
 import { GuestDriven } from '../../../../../host/protection/iommu/guest-driven/guest-driven.js';
 import type { IommuOptions } from '../../../../../host/protection/iommu/iommu.js';
-import { busAddress, ioVirtualAddress, pageNumber, requesterId } from '../../../../../nic/addresses.js';
+import { ioVirtualAddress, pageNumber, requesterId } from '../../../../../nic/addresses.js';
 import type { ContextId } from '../../../../../scheduler/branded.js';
 import { Machine, macOf, PORT, TestGuest } from '../../../support/machine.js';
+import { reachedThrough } from '../../../support/places.js';
 import { requesterOf, SETTLE_NS } from '../lab.js';
 
 export const READ = 1;
@@ -51,7 +52,7 @@ export function bench(options: Omit<IommuOptions, 'strategy'> = {}, memoryBytes 
     },
     reach: (context: ContextId, address: number, write: boolean) => {
       const id = requesterId(requesterOf(context));
-      const at = protection.gate.check(id, busAddress(address), 1, write, machine.kernel.nowNs);
+      const at = reachedThrough(protection.gate, id, address, 1, write);
       return at < 0 ? undefined : at;
     },
     pinned: (page: number) => pages.count(pageNumber(page)),
