@@ -8,6 +8,8 @@ interface Source {
   readonly extension: 'ts' | 'js';
   /** Name of the command line's file in the bundle, without its extension. */
   readonly program: string;
+  /** A module of which all that it imports is one chunk: a path without its extension. None if it is left out. */
+  readonly core?: string;
 }
 
 /** Bundles into a folder, in which nothing else is left. */

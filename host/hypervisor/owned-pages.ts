@@ -44,7 +44,8 @@ export class OwnedPages implements Iterable<PageNumber> {
   }
 
   get size(): number {
-    let size = this.#ofPiece + this.#rowEnd - this.#rowFirst + (this.#single?.size ?? 0);
+    let size = this.#ofPiece + this.#rowEnd - this.#rowFirst;
+    if (this.#single !== undefined) size += this.#single.size;
     for (const { first, end } of this.#attached)
       for (let page = first; page < end; page = pageAfter(page)) if (this.#isOwned(page)) size += 1;
     return size;

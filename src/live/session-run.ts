@@ -9,6 +9,7 @@ import { guestFigures, windowFigures } from '../machine/counted-figures.js';
 import { expandGuests, type NamedSpec } from '../machine/expand-guests.js';
 import type { WireShare } from '../machine/fair-shares.js';
 import { FairnessMeter } from '../machine/fairness-meter.js';
+import { guestsOfClass } from '../machine/flow-control.js';
 import { fluidChange, fluidLinkOf } from '../machine/fluid-due.js';
 import { LatencyRecorder } from '../machine/latency.js';
 import { LatencyPartsRecorder } from '../machine/latency-parts.js';
@@ -259,18 +260,12 @@ export class SessionRun {
         partsOf(context)?.fetched(first, count, nowNs);
       },
       paused: (trafficClass, nowNs) => {
-        for (const number of this.#ofClass(trafficClass)) this.#due.paused(number, nowNs);
+        for (const number of guestsOfClass(this.#specs, trafficClass)) this.#due.paused(number, nowNs);
       },
       resumed: (trafficClass, nowNs) => {
-        for (const number of this.#ofClass(trafficClass)) this.#due.resumed(number, nowNs);
+        for (const number of guestsOfClass(this.#specs, trafficClass)) this.#due.resumed(number, nowNs);
       },
     };
-  }
-
-  /** Numbers of the guests of a traffic class: a guest that names none is of class 0. */
-  #ofClass(trafficClass: number): number[] {
-    const specs = this.#specs;
-    return [...specs.keys()].filter((number) => (specs[number]?.spec.trafficClass ?? 0) === trafficClass);
   }
 
   #shares(endNs: number): WireShare[] {

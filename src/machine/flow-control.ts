@@ -3,7 +3,7 @@ import type { Host } from '../../host/host.js';
 import { TRAFFIC_CLASSES } from '../../nic/pfc-frame.js';
 import type { EventKernel } from '../../scheduler/event-kernel.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
-import type { Scenario } from '../scenario/schema.js';
+import type { GuestSpec, Scenario } from '../scenario/schema.js';
 
 /** A machine as flow control sees it. */
 interface FlowControlledMachine {
@@ -27,6 +27,16 @@ export interface FlowControlResult extends FlowControlCounts {
   readonly trafficClass: number;
   /** The most bytes of the card's receive buffer that its frames took, warm-up included. */
   readonly mostReceiveBytes: number;
+}
+
+/** Numbers of the guests of a traffic class: a guest that names none is of class 0. */
+export function guestsOfClass(
+  guests: readonly { readonly spec: Pick<GuestSpec, 'trafficClass'> }[],
+  trafficClass: number,
+): number[] {
+  return guests.flatMap(({ spec: { trafficClass: own = 0 } }, number) =>
+    own === trafficClass ? [number] : [],
+  );
 }
 
 /** The classes of a mask. */

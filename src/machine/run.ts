@@ -13,6 +13,7 @@ import { expandGuests } from './expand-guests.js';
 import { FairShares, gotOfDue, type WireShare } from './fair-shares.js';
 import { FairnessMeter } from './fairness-meter.js';
 import { Fingerprint, TRACE_EVENTS } from './fingerprint.js';
+import { guestsOfClass } from './flow-control.js';
 import { fluidChange, fluidLinkOf } from './fluid-due.js';
 import type { GuestRun } from './guest-run.js';
 import { LatencyRecorder } from './latency.js';
@@ -252,7 +253,7 @@ export class Run {
         receiveLatency: this.#receiveLatency,
         pinnedPages: this.#pinned,
         balloon: balloonResult(machine.balloon),
-        faultLog: host.hypervisor.faultLog.slice(this.#before?.counts.faults ?? 0),
+        faultLog: host.hypervisor.faultLog.slice(this.#before?.counts.faults),
       }),
       guests: guests.map(({ name, port: { context }, spec, replayed }, index) =>
         guestFigures(common, {
@@ -365,18 +366,14 @@ export class Run {
         this.#guestParts[context]?.fetched(first, count, nowNs);
       },
       paused: (trafficClass, nowNs) => {
-        for (const number of this.#ofClass(trafficClass)) this.#fairShares.paused(number, nowNs);
+        for (const number of guestsOfClass(this.machine.guests, trafficClass))
+          this.#fairShares.paused(number, nowNs);
       },
       resumed: (trafficClass, nowNs) => {
-        for (const number of this.#ofClass(trafficClass)) this.#fairShares.resumed(number, nowNs);
+        for (const number of guestsOfClass(this.machine.guests, trafficClass))
+          this.#fairShares.resumed(number, nowNs);
       },
     };
-  }
-
-  /** Numbers of the guests of a traffic class: a guest that names none is of class 0. */
-  #ofClass(trafficClass: number): number[] {
-    const { guests } = this.machine;
-    return [...guests.keys()].filter((number) => (guests[number]?.spec.trafficClass ?? 0) === trafficClass);
   }
 
   /** What is rare enough for a stream goes into the fingerprint from there. */

@@ -10,8 +10,8 @@ export function runs(whole: number): number {
   return WHOLE ? whole : Math.max(2, Math.ceil(whole / 6));
 }
 
-/** A length, a step, a size: the first in the whole form, the second otherwise. */
-export function either(whole: number, short: number): number {
+/** A length, a step, a size, or a list of them: the first in the whole form, the second otherwise. */
+export function either<T = number>(whole: T, short: T): T {
   return WHOLE ? whole : short;
 }
 

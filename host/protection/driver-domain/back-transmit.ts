@@ -93,7 +93,7 @@ export class BackTransmit {
     let total = 0;
     for (let step = 0; step < count; step += 1) {
       const length = ring.length(this.#first + step);
-      if (length === 0 || length > MAX_FRAME_BYTES) return this.#refuse('bad-length', this.#first + step);
+      if (length === 0) return this.#refuse('bad-length', this.#first + step);
       total += length;
     }
     if (total < MIN_FRAME_BYTES || total > MAX_FRAME_BYTES) return this.#refuse('bad-length', this.#first);

@@ -90,13 +90,10 @@ export class BridgeService implements SentListener {
   }
 
   /** Nothing is taken from this guest or given to it any more. */
-  disconnect(context: ContextId): BackEnd | undefined {
-    const backEnd = this.#backEnds.get(context);
-    if (backEnd === undefined) return undefined;
-    this.#backEnds.delete(context);
+  disconnect(backEnd: BackEnd): void {
+    this.#backEnds.delete(backEnd.front.context);
     this.bridge.remove(backEnd);
     this.#round.remove(backEnd);
-    return backEnd;
   }
 
   /** A guest has sent an event: it is queued for service. */

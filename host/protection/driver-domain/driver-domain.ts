@@ -151,10 +151,10 @@ export class DriverDomainProtection extends ReferenceApproach {
       posted: (first, count) => this.intermediary.posted(front.context, first, count),
       onRevoked: () => {
         line.events?.close();
-        this.#forget(front);
+        this.#forget(backEnd);
       },
     });
-    const backEnd = new BackEnd(parts, front, this.#grants, this.intermediary.moves);
+    const backEnd: BackEnd = new BackEnd(parts, front, this.#grants, this.intermediary.moves);
     line.events = parts.hypervisor.openChannel(this.domain, () => service.onGuestEvent(backEnd));
     service.connect(backEnd);
     return front;
@@ -197,12 +197,13 @@ export class DriverDomainProtection extends ReferenceApproach {
       throw new InvariantViolation(`${pinsTaken - pinsReleased} references, ${pinned} of them accounted for`);
   }
 
-  #forget(front: FrontEnd): void {
-    const backEnd = this.#service.disconnect(front.context);
+  #forget(backEnd: BackEnd): void {
+    const { front, refused } = backEnd;
+    this.#service.disconnect(backEnd);
     this.#closedAccepted += front.transmit.accepted + front.receive.accepted;
-    this.#closedRefused += front.transmit.refused + front.receive.refused + (backEnd?.refused ?? 0);
+    this.#closedRefused += front.transmit.refused + front.receive.refused + refused;
     front.close();
-    backEnd?.close();
+    backEnd.close();
   }
 }
 

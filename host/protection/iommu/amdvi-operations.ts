@@ -68,6 +68,8 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
   readonly #eventBase: HostPhysicalAddress;
   /** Offset of the first event that was not looked at for an error of the queue. */
   #scanned = 0;
+  /** Whether the log was started again since an error was last looked for: what it lost may have been a device's silence. */
+  #lostEvents = false;
   /** Whether interrupt messages of devices are stopped. */
   #blocksInterrupts = false;
 
@@ -211,14 +213,17 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
       if (memory.readU32(addressAfter(at, 4)) >>> 28 === AMDVI_EVENT.IOTLB_INV_TIMEOUT)
         return { kind: 'timed-out', requesterId: asRequesterId(memory.readU32(at) & 0xffff) };
     }
-    return (status & STATUS.EVENT_OVERFLOW) === 0 ? undefined : { kind: 'unknown' };
+    return this.#lostEvents || (status & STATUS.EVENT_OVERFLOW) !== 0 ? { kind: 'unknown' } : undefined;
   }
 
   /** CmdBufEn off and on starts a buffer that stopped. One that did not stop needs nothing. */
   resumeQueue({ kind }: QueueError): void {
-    if (kind === 'unknown') this.#restartLog();
-    if (kind !== 'refused') return;
     const { registers } = this.unit;
+    if (kind === 'unknown') {
+      this.#lostEvents = false;
+      if ((registers.read32(STATUS_OFFSET) & STATUS.EVENT_OVERFLOW) !== 0) this.#restartLog();
+    }
+    if (kind !== 'refused') return;
     const control = registers.read32(CONTROL_OFFSET);
     registers.write32(CONTROL_OFFSET, control & ~CONTROL.CMD_BUF_EN);
     registers.write32(CONTROL_OFFSET, control);
@@ -254,7 +259,9 @@ export class AmdviOperations implements VendorOperations<AmdviCommand> {
       take(fault, 0);
     }
     registers.write64(EVENT_HEAD, BigInt(head));
-    if ((registers.read32(STATUS_OFFSET) & STATUS.EVENT_OVERFLOW) !== 0) this.#restartLog();
+    if ((registers.read32(STATUS_OFFSET) & STATUS.EVENT_OVERFLOW) === 0) return;
+    this.#lostEvents = true;
+    this.#restartLog();
   }
 
   isAccess(code: number): boolean {

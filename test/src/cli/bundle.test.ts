@@ -86,3 +86,38 @@ test('the bundle of the package has the files of the last one alone', async () =
   expect(run(out, 'program.js')).toBe('two');
   expect(readdirSync(out)).toHaveLength(before.length);
 });
+
+test('what a core imports is one chunk, whichever modules that are loaded later share it', async () => {
+  const { from } = project('grouped');
+  const write = (name: string, text: string) => writeFileSync(join(from, 'src/cli', `${name}.ts`), text);
+  const shared = ['one', 'two', 'three'];
+  for (const name of shared) write(name, `export const ${name} = ['${name}'];`);
+  write(
+    'core',
+    `import { one } from './one.js'; import { two } from './two.js'; import { three } from './three.js';
+    export const core = [...one, ...two, ...three].join(' ');`,
+  );
+  // Each pair is shared by another set of modules.
+  write(
+    'a',
+    `import { one } from './one.js'; import { two } from './two.js'; export const a = one.concat(two);`,
+  );
+  write(
+    'b',
+    `import { two } from './two.js'; import { three } from './three.js'; export const b = two.concat(three);`,
+  );
+  write(
+    'main',
+    `const { a } = await import('./a.js'); const { b } = await import('./b.js'); const { core } = await import('./core.js');
+     console.log(a.join(' '), '|', b.join(' '), '|', core);`,
+  );
+  const chunksOf = async (out: string, core: string | undefined) => {
+    await bundle({ from, extension: 'ts', out, program: 'program', ...(core === undefined ? {} : { core }) });
+    expect(run(out, 'program.js')).toBe('one two | two three | one two three');
+    return readdirSync(out).filter((name) => name.startsWith('chunk-')).length;
+  };
+  const apart = await chunksOf(join(from, 'apart'), undefined);
+  const grouped = await chunksOf(join(from, 'together'), 'src/cli/core');
+  expect(apart).toBeGreaterThan(2);
+  expect(grouped).toBeLessThan(apart);
+});

@@ -77,6 +77,16 @@ describe('a translation', () => {
     expect(ask(2 ** 22 - 1)).toEqual([2 ** 31 + 2 ** 21 - 1, 0]);
   });
 
+  it('is held from the nanosecond on in which its walk ends, and shared until then', () => {
+    const [, delayNs] = ask(0);
+    nowNs = delayNs - 1;
+    expect(ask(8)).toEqual([PHYSICAL + 8, 1]);
+    expect(unit.counters).toMatchObject({ hits: 0, shared: 1 });
+    nowNs = delayNs;
+    expect(ask(16)).toEqual([PHYSICAL + 16, 0]);
+    expect(unit.counters).toMatchObject({ hits: 1, shared: 1 });
+  });
+
   it('is shared by requests that miss on the same page while it is walked', () => {
     ask(0);
     wait();

@@ -70,11 +70,21 @@ describe.each(['copy', 'flip'] as const)('a frame in many requests, by %s', (tra
       [LONGEST - 1, 1, undefined],
       [LONGEST, 1, 'bad-length'],
       [5, LONGEST - 4, 'bad-length'],
+      [0, 100, 'bad-length'],
+      [100, 0, 'bad-length'],
+      [LONGEST + 1, 100, 'bad-length'],
     ] as const) {
-      const { machine, guest, sent, faults, protection } = bench(transfer);
+      const { machine, guest, port, sent, faults, protection } = bench(transfer);
       const pages = guest.pages(3);
       guest.store(pages, frame(STRANGER, macOf(1), LONGEST, 4));
-      guest.post({ address: pages, length: first, flags: 0 }, { address: pages + first, length: second });
+      guest.post(
+        { address: pages, length: Math.max(1, first), flags: 0 },
+        { address: pages + first, length: Math.max(1, second) },
+      );
+      // A driver that posts an empty request writes it by hand.
+      for (const [index, length] of [first, second].entries())
+        if (length === 0)
+          port.transmit.shared.put(index, index * PAGES_PER_SLOT, 0, index === 0 ? 0 : END, 0);
       machine.run();
       expect(faults(), `${first} and ${second}`).toEqual(refusal === undefined ? [] : [refusal]);
       expect(sent().map(({ length }) => length)).toEqual(
@@ -156,6 +166,22 @@ describe.each(['copy', 'flip'] as const)('a frame in many requests, by %s', (tra
     expect([guest.receive(), protection.drops['no-receive-buffer']]).toEqual([[], 1]);
     const bytes = arrive(199);
     expect(guest.receive()).toEqual([bytes]);
+  });
+
+  it('lands in buffers across pages, and in no byte behind any of them', () => {
+    const { machine, guest, arrive } = bench(transfer);
+    const areas = [guest.pages(2), guest.pages(2), guest.pages(2)];
+    for (const area of areas) machine.poke(area, new Uint8Array(2 * PAGE).fill(0xee));
+    guest.postReceive(...areas.map((area) => ({ address: area + PAGE - 100, length: 300 })));
+    const bytes = arrive(800);
+    expect(guest.receive()).toEqual([bytes]);
+    for (const [at, area] of areas.entries()) {
+      const now = machine.peek(area, 2 * PAGE);
+      const end = PAGE - 100 + (at === 2 ? 200 : 300);
+      expect([...now.subarray(0, PAGE - 100), ...now.subarray(end)].every((byte) => byte === 0xee)).toBe(
+        true,
+      );
+    }
   });
 
   it('lands in a buffer across pages, each through its own grant', () => {

@@ -204,3 +204,53 @@ describe('a driver domain with a budget of one frame', () => {
       }
   });
 });
+
+describe('the budget of a driver domain', () => {
+  it.each([1, 3])('of %i frames each way is kept by every unit of its work', (budget) => {
+    const machine = new Machine(new DriverDomain({ budget }));
+    const [one, two] = [machine.guest(1), machine.guest(2)];
+    machine.run();
+    for (let count = 0; count < 12; count += 1) two.postReceive({ address: two.page(), length: PAGE });
+    machine.run();
+    const units = [{ taken: 0, collected: 0 }];
+    machine.host.protection.moves$.subscribe(({ kind }) => {
+      const now = units.at(-1);
+      if (kind === 'served') units.push({ taken: 0, collected: 0 });
+      else if (now !== undefined && (kind === 'taken' || kind === 'collected')) now[kind] += 1;
+    });
+    const address = one.page();
+    one.store(address, frame(STRANGER, macOf(1), 200));
+    one.post(...Array.from({ length: 10 }, () => ({ address, length: 200 })));
+    for (let seed = 0; seed < 10; seed += 1) machine.arrive(frame(macOf(2), STRANGER, 200, seed));
+    machine.run();
+    for (const way of ['taken', 'collected'] as const) {
+      expect(units.reduce((sum, unit) => sum + unit[way], 0)).toBe(10);
+      expect(Math.max(...units.map((unit) => unit[way]))).toBe(budget);
+    }
+  });
+
+  it('gives a guest no turn more for an event more: who rings again and again is served as the others', () => {
+    const machine = new Machine(new DriverDomain({ budget: 2 }));
+    const [loud, quiet] = [machine.guest(1), machine.guest(2)];
+    machine.run();
+    const [first, second] = [loud.page(), quiet.page()];
+    loud.store(first, frame(STRANGER, macOf(1), 200));
+    quiet.store(second, frame(STRANGER, macOf(2), 200));
+    quiet.post(...Array.from({ length: 12 }, () => ({ address: second, length: 200 })));
+    loud.post(...Array.from({ length: 12 }, () => ({ address: first, length: 200 })));
+    const front = frontOf(loud);
+    for (let step = 0; step < 400 && machine.wire.frames.length < 24; step += 1) {
+      front.transmit.plan.notify();
+      machine.run(1_000);
+    }
+    machine.run();
+    const order = machine.wire.frames.map(({ bytes }) => bytes[11]);
+    expect(order).toHaveLength(24);
+    // Whatever was sent at any moment: neither is more than a turn ahead, until the quiet one has no more.
+    const ahead = order.map((_, at) => {
+      const sent = order.slice(0, at + 1);
+      return sent.filter((who) => who === 1).length - sent.filter((who) => who === 2).length;
+    });
+    expect(Math.max(...ahead)).toBeLessThanOrEqual(1);
+  });
+});

@@ -95,6 +95,28 @@ describe('the ledger of a driver domain', () => {
     ]);
   });
 
+  it('tells them the time of the work that it is told in, as far as that has come', () => {
+    const { machine, ledger, instruments, seen } = bench();
+    const { kernel, host } = machine;
+    ledger.instruments(instruments);
+    const account = host.createGuest('worker', 1).account;
+    machine.run(5_000);
+    let atNs = 0;
+    host.processor.post(account, () => {
+      atNs = kernel.nowNs + 700;
+      host.processor.spin(account, 700);
+      ledger.posted(A, 3, 2);
+      ledger.took(A, 3, 2);
+      ledger.delivered(A, 1, 90, undefined);
+    });
+    machine.run(5_000);
+    expect(seen).toEqual([
+      ['posted', A, 3, 2, atNs],
+      ['fetched', A, 3, 2, atNs],
+      ['received', A, 1, 90, atNs, atNs],
+    ]);
+  });
+
   it('counts a frame between guests as sent and received, padded to 60 bytes', () => {
     const { ledger, traffic } = bench();
     for (const length of [20, 60, 61]) {

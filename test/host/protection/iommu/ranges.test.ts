@@ -169,3 +169,24 @@ describe.each(VENDORS)('what else the driver writes on %s', (vendor) => {
     eyes.lab.settle();
   });
 });
+
+describe('AMD-Vi: a log that is full when a wait is reported', () => {
+  it('may have lost a device’s silence, so every device is asked again, and what was waited for only then believed', () => {
+    const eyes = new Eyes('amdvi');
+    const { lab } = eyes;
+    const guest = lab.guest(1);
+    const source = requesterOf(guest.port.context);
+    lab.iommu.driver.enableDeviceTlb(requesterId(source));
+    lab.settle();
+    eyes.commands();
+    lab.iommu.driver.invalidateDomain(2, () => undefined);
+    eyes.commands();
+    // More faults than the log has entries, before the hypervisor can look.
+    for (let turn = 0; turn < 600; turn += 1) lab.reach(guest, 2 ** 41 + turn * 4096, false);
+    lab.settle();
+    expect(eyes.commands()).toEqual([`device source ${hex(source)} at ${ALL} S 1`, 'opcode 8', WAIT]);
+    expect([lab.details('queueErrors'), lab.details('devicesStopped')]).toEqual([1, 0]);
+    lab.settle();
+    lab.machine.host.checkInvariants();
+  });
+});

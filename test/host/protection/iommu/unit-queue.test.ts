@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { COSTS, type CostName } from '../../../../host/cpu/costs.js';
 import { Iommu } from '../../../../host/protection/iommu/iommu.js';
 import { type CommandKind, UnitQueue } from '../../../../host/protection/iommu/unit-queue.js';
 import { hostPhysicalAddress, ioPageNumber, pageNumber } from '../../../../nic/addresses.js';
 import { runs } from '../../../support/whole.js';
 import { Machine } from '../../support/machine.js';
 
+const FREE = Object.fromEntries(Object.keys(COSTS).map((name) => [name, 0]));
 const SLOT_BYTES = 16;
 const SLOTS = 4;
 
@@ -26,11 +28,12 @@ class PatientUnit {
   readonly queue: UnitQueue<Command>;
   readonly #ring = new Map<number, string>();
   readonly #statusWord: number;
-  readonly machine = new Machine(new Iommu({ strategy: 'single-use' }));
+  readonly machine: Machine;
   #head = 0;
   #tail = 0;
 
-  constructor() {
+  constructor(costs: Partial<Record<CostName, number>> = {}) {
+    this.machine = new Machine(new Iommu({ strategy: 'single-use' }), { host: { costs } });
     const parts = this.machine.host;
     const base = parts.hypervisor.allocateOwn('io-table', SLOTS * SLOT_BYTES);
     this.#statusWord = parts.hypervisor.allocateOwn('io-table', 4);
@@ -181,6 +184,27 @@ describe('the software side of a queue', () => {
       expect(spent(polledBefore)).toBe(0);
       expect(spent(() => undefined)).toBe(0);
     });
+  });
+
+  it('counts the unit’s time from where the CPU’s work has come, not from where it began', () => {
+    const unit = new PatientUnit(FREE);
+    const { machine, queue } = unit;
+    const { processor, hypervisor } = machine.host;
+    const spent: number[] = [];
+    machine.run(10_000);
+    processor.post(hypervisor.account, () => {
+      processor.spin(hypervisor.account, 2_000);
+      queue.submit({ label: 'command' }, 990);
+      queue.wait(() => undefined);
+      queue.spin();
+      spent.push(processor.elapsedNs);
+      // The unit has nothing more to do: polling again takes no time.
+      queue.spin();
+      spent.push(processor.elapsedNs);
+    });
+    machine.kernel.run(machine.kernel.nowNs + 10_000);
+    expect(spent).toEqual([2_000 + 1_000 + 20, 2_000 + 1_000 + 20]);
+    unit.work(9);
   });
 
   it('reports every wait once, in order, with its own numbers, however the unit dawdles', () => {

@@ -73,6 +73,21 @@ describe('room for a guest’s mappings', () => {
     expect(pages.count(own)).toBe(0);
   });
 
+  it('is for a port a table for each region, and for its rings one a level, to the page', () => {
+    // A region and its gigabyte, two above them, four of the rings; the port's own top table is made before.
+    const needed = 8;
+    for (const left of [needed, needed + 1, needed + 2]) {
+      const { machine, map, page, domain, protection } = bench();
+      const own = page();
+      map(0, own);
+      domain.allocate(machine.host.pages.freePages - left);
+      const open = () => protection.openPort(domain, { ...PORT, mac: macOf(1) });
+      const refusal = `guest: ${left - 1} pages are free for its translation tables`;
+      if (left - 1 < needed) expect(open).toThrow(refusal);
+      else expect(open, `${left} pages left`).not.toThrow(refusal);
+    }
+  });
+
   it('is not taken by tables that are emptied: they count for as long as they stay', () => {
     const { map, page, open, unmap, settle, tablesOf } = bench({}, 128 * 2 ** 20);
     const own = page();
