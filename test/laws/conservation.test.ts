@@ -5,6 +5,7 @@ import type { GuestRun } from '../../src/machine/guest-run.js';
 import type { Machine } from '../../src/machine/machine.js';
 import { checkScenario } from '../../src/scenario/load.js';
 import { approaches, plans } from '../arbitraries/scenarios.js';
+import { some } from '../support/whole.js';
 import { LawBook } from './law-book.js';
 import { LawMachine } from './law-machine.js';
 
@@ -174,7 +175,7 @@ describe('law 3: nothing vanishes', () => {
     },
   );
 
-  test.each(approaches.map((approach) => [approach.name, approach] as const))(
+  test.each(some(approaches).map((approach) => [approach.name, approach] as const))(
     'every frame on the wire is whole, byte for byte: %s',
     (_name, approach) => {
       const law = new LawMachine({

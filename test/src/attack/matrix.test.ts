@@ -17,7 +17,11 @@ const THREATS = readFileSync(new URL('../../../docs/threats.md', import.meta.url
 /** Both gates, one of them, none, and an intermediary. */
 const FEW = ['none', 'driver-domain', 'cdna', 'iommu:single-use', 'cdna+iommu'];
 const PLAYED = APPROACHES.filter(({ name }) => WHOLE || FEW.includes(name));
-const MATRIX = { ...WHOLE_MATRIX, approaches: PLAYED };
+/** By these the two gates are told apart. */
+const TELLING = ['foreign-page-read', 'card-foreign-guest'];
+/** Every second attack in the short form. */
+const MADE = ATTACKS.filter(({ name }, index) => WHOLE || index % 2 === 0 || TELLING.includes(name));
+const MATRIX = { ...WHOLE_MATRIX, attacks: MADE, approaches: PLAYED };
 const approachNames = PLAYED.map(({ name }) => name);
 const attackNames = ATTACKS.map(({ name }) => name);
 
@@ -32,9 +36,9 @@ describe(WHOLE ? 'the whole matrix' : 'the matrix of five approaches', () => {
 
   it('has a cell for each attack on each approach, and few of them do not apply', () => {
     expect(ATTACKS.length).toBeGreaterThanOrEqual(18);
-    expect(cells).toHaveLength(ATTACKS.length * PLAYED.length);
+    expect(cells).toHaveLength(MADE.length * PLAYED.length);
     const without = cells.filter(({ verdict }) => verdict === 'not-applicable');
-    expect(without.length * (WHOLE ? 50 : 30)).toBeLessThan(cells.length);
+    expect(without.length * (WHOLE ? 50 : 20)).toBeLessThan(cells.length);
   });
 
   it('differs from what the literature expects only where docs/threats.md explains it', () => {
@@ -84,6 +88,7 @@ describe(WHOLE ? 'the whole matrix' : 'the matrix of five approaches', () => {
       'use-after-unmap on iommu:deferred',
     ]
       .filter((cell) => approachNames.some((name) => cell.endsWith(` on ${name}`)))
+      .filter((cell) => MADE.some(({ name }) => cell.startsWith(`${name} on `)))
       .sort();
     const broken = cells.filter(({ attack, approach, verdict }) => {
       const { by, target } = ATTACKS.find(({ name }) => name === attack) ?? {};
@@ -146,10 +151,9 @@ describe(WHOLE ? 'the whole matrix' : 'the matrix of five approaches', () => {
   });
 
   it('fits 100 columns, a row per attack', () => {
-    const lines = matrixText(ATTACKS, PLAYED, cells).split('\n');
+    const lines = matrixText(MADE, PLAYED, cells).split('\n');
     expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(100);
-    for (const name of attackNames)
-      expect(lines.filter((line) => line.startsWith(`${name} `))).toHaveLength(1);
+    for (const { name } of MADE) expect(lines.filter((line) => line.startsWith(`${name} `))).toHaveLength(1);
   });
 });
 
