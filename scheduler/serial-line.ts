@@ -116,6 +116,8 @@ export class SerialLine {
     const passed = this.#carriedBytes - this.#earlierBytes - aheadBytes;
     this.#earlierNs += (passed * this.#nsNumerator) / this.#nsDenominator;
     this.#earlierBytes += passed;
+    // Where the last bit passes within the nanosecond before `nowNs`, nothing is ahead, and the line is not free before that.
+    this.#freeAtNs = this.freeAtNs;
     this.#freeAtRemainder = 0;
     this.#rateBps = rateBps;
     this.#nsNumerator = 8e9 / divisor;

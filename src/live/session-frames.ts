@@ -1,7 +1,7 @@
 import type { Subscription } from 'rxjs';
 import { formatMac } from '../../guests/traffic/index.js';
 import { present } from '../../scheduler/present.js';
-import { expandGuests } from '../machine/machine.js';
+import { expandGuests } from '../machine/expand-guests.js';
 import { OutputFolder } from '../report/output-folder.js';
 import { PcapngWriter } from '../report/pcapng-writer.js';
 import { SealedFile } from '../report/sealed-file.js';

@@ -4,14 +4,9 @@ import type { WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC, type NicParameters } from '../../nic/parameters.js';
 import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
-import { type GuestSpec, MOST_MEMORY_BYTES, OWN_MEMORY_BYTES, type Scenario } from '../scenario/schema.js';
+import { MOST_MEMORY_BYTES, OWN_MEMORY_BYTES, type Scenario } from '../scenario/schema.js';
+import type { NamedSpec } from './expand-guests.js';
 import { withoutUndefined } from './without-undefined.js';
-
-/** A guest of the scenario, with the name that it is known by. */
-export interface NamedSpec {
-  readonly name: string;
-  readonly spec: GuestSpec;
-}
 
 /** RAM of the machine, bytes. @throws ScenarioError when it is more than the largest machine has */
 export function memoryBytesFor(specs: readonly NamedSpec[], memoryMegabytes: number | undefined): number {

@@ -13,9 +13,10 @@ import { ScenarioError } from '../scenario/scenario-error.js';
 import { balloonSchema, type GuestSpec } from '../scenario/schema.js';
 import { type ChangeListener, scheduleChanges } from './changes.js';
 import { shareOf } from './entitlements.js';
+import { expandGuests, type NamedSpec } from './expand-guests.js';
 import { schedulePauses } from './flow-control.js';
 import type { AttachedGuest, GuestRun } from './guest-run.js';
-import { cardFor, changedRates, memoryBytesFor, type NamedSpec, wireTo } from './machine-parts.js';
+import { cardFor, changedRates, memoryBytesFor, wireTo } from './machine-parts.js';
 import { MachineTraffic, type TrafficAssembly } from './machine-traffic.js';
 import { portOptions } from './port-options.js';
 import { withoutUndefined } from './without-undefined.js';
@@ -166,20 +167,3 @@ export class Machine {
 
 /** Frames of 4 KB in a megabyte. */
 const FRAMES_PER_MEGABYTE = 256;
-
-/** Guests one by one, with their names. @throws ScenarioError when two have the same. */
-export function expandGuests(specs: readonly GuestSpec[]): NamedSpec[] {
-  const expanded: { name: string; spec: GuestSpec }[] = [];
-  for (const spec of specs) {
-    for (let copy = 0; copy < spec.count; copy += 1) {
-      const base = spec.name ?? `guest${expanded.length}`;
-      expanded.push({ name: spec.count > 1 && spec.name !== undefined ? `${base}${copy}` : base, spec });
-    }
-  }
-  const names = new Set<string>();
-  for (const { name } of expanded) {
-    if (names.has(name)) throw new ScenarioError(`guests: two are named "${name}", expected a name for each`);
-    names.add(name);
-  }
-  return expanded;
-}

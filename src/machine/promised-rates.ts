@@ -1,6 +1,7 @@
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
-import type { Scenario } from '../scenario/schema.js';
+import type { ChangeSpec, Scenario } from '../scenario/schema.js';
+import { expandGuests } from './expand-guests.js';
 
 /** The lowest rate that the wire has, and what says so. */
 function leastRate({ nic, changes = [] }: Scenario): { readonly field: string; readonly rateBps: number } {
@@ -70,14 +71,13 @@ export function requireLimitsThatAgree({ guests, tenants = [], changes = [] }: S
       above: parent,
     }),
   );
-  for (const { name, where, limitBps, burstBytes, minimumBps = 0 } of [...ofGuests, ...ofTenants]) {
+  const later = laterLimits(guests, changes);
+  for (const { where, limitBps, burstBytes, minimumBps = 0 } of [...ofGuests, ...ofTenants]) {
     if (limitBps !== undefined && minimumBps > limitBps)
       throw new ScenarioError(
         `${where}.minimumBps is ${minimumBps}, expected at most its limitBps = ${limitBps}`,
       );
-    const isLimitedLater = changes.some(
-      ({ guest, limitBps: later }) => guest === name && later !== undefined,
-    );
+    const isLimitedLater = later.some(({ entry }) => ofGuests[entry]?.where === where);
     if (burstBytes !== undefined && limitBps === undefined && !isLimitedLater)
       throw new ScenarioError(
         `${where}.burstBytes is ${burstBytes}, expected none, or a limitBps: without a limit it does nothing`,
@@ -90,13 +90,34 @@ export function requireLimitsThatAgree({ guests, tenants = [], changes = [] }: S
         `${where}.limitBps is ${limitBps}, expected at least the minimumBps of what it has, ${promised}`,
       );
   }
-  for (const [index, { guest, limitBps }] of changes.entries()) {
-    const { minimumBps = 0 } = ofGuests.find(({ name }) => name === guest) ?? {};
-    if (typeof limitBps === 'number' && minimumBps > limitBps)
+  for (const { change, guest, entry, limitBps } of later) {
+    const { minimumBps = 0 } = ofGuests[entry] ?? {};
+    if (minimumBps > limitBps)
       throw new ScenarioError(
-        `changes[${index}].limitBps is ${limitBps}, expected at least the minimumBps of ${guest}, ${minimumBps}`,
+        `changes[${change}].limitBps is ${limitBps}, expected at least the minimumBps of ${guest}, ${minimumBps}`,
       );
   }
+}
+
+/** A limit that a guest gets while the run goes on: by which change, and in which entry of `guests` the guest is. */
+interface LaterLimit {
+  readonly change: number;
+  readonly guest: string;
+  readonly entry: number;
+  readonly limitBps: number;
+}
+
+/** A change names one guest of a group; the name of the group alone is that of no guest. */
+function laterLimits(guests: Scenario['guests'], changes: readonly ChangeSpec[]): LaterLimit[] {
+  if (changes.every(({ limitBps }) => typeof limitBps !== 'number')) return [];
+  const entryOf = new Map(guests.map((spec, entry) => [spec, entry]));
+  const specOf = new Map(expandGuests(guests).map(({ name, spec }) => [name, spec]));
+  return changes.flatMap(({ guest, limitBps }, change) => {
+    const spec = guest === undefined ? undefined : specOf.get(guest);
+    const entry = spec === undefined ? undefined : entryOf.get(spec);
+    if (guest === undefined || entry === undefined || typeof limitBps !== 'number') return [];
+    return [{ change, guest, entry, limitBps }];
+  });
 }
 
 /** What is promised to everything in a tenant: of one that is in it the larger of its own minimum and of those in it. */

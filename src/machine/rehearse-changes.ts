@@ -4,7 +4,7 @@ import { ParameterError } from '../../scheduler/errors.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { ChangeSpec, Scenario } from '../scenario/schema.js';
 import { shareOf } from './entitlements.js';
-import { expandGuests } from './machine.js';
+import { expandGuests } from './expand-guests.js';
 
 /**
  * Plays the changes of a scenario on a discipline without frames, in the order of their times, so that a share that the

@@ -1,5 +1,5 @@
 import { counted } from '../../scheduler/counted.js';
-import { expandGuests } from '../machine/machine.js';
+import { expandGuests } from '../machine/expand-guests.js';
 import type { Scenario } from '../scenario/schema.js';
 
 /** What was run, for the line above the tables. */

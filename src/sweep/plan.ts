@@ -6,7 +6,7 @@ import { DEFAULT_PCIE } from '../../nic/pcie-link.js';
 import { makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { UserError } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
-import { expandGuests } from '../machine/machine.js';
+import { expandGuests } from '../machine/expand-guests.js';
 import { checkScenario } from '../scenario/load.js';
 import { isModulePath } from '../scenario/module-path.js';
 import type { Scenario, ScenarioInput } from '../scenario/schema.js';

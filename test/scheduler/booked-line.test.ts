@@ -166,6 +166,21 @@ describe('a line on which frames are booked', () => {
     expect(line.capacityBytes(12_304, 12_304 + 8)).toBe(10);
   });
 
+  it('by hand: what is booked after the rate has changed begins when the frame under way has ended, and not in its last nanosecond', () => {
+    const kernel = new EventKernel();
+    const line = new BookedLine(kernel, 3e9);
+    const ends: number[] = [];
+    const handler = kernel.register('test', () => ends.push(kernel.nowNs));
+    // 100 bytes take 266.67 ns at 3 Gb/s and 100 at 8 Gb/s.
+    line.book(100, 0, handler);
+    kernel.run(100);
+    expect(line.changeRate(8e9)).toBe(267);
+    expect(line.freeAtNs).toBe(267);
+    line.book(100, 0, handler);
+    kernel.drain();
+    expect(ends).toEqual([267, 367]);
+  });
+
   it('an idle line has the new rate at once, and one that is asked for the rate that it has changes nothing', () => {
     const kernel = new EventKernel();
     const line = new BookedLine(kernel, 1e9);

@@ -5,7 +5,7 @@ import { counted } from '../../../scheduler/counted.js';
 import { present } from '../../../scheduler/present.js';
 import { gatesAnswer } from '../../attack/gates-answer.js';
 import type { LetThrough } from '../../attack/let-through.js';
-import { expandGuests } from '../../machine/machine.js';
+import { expandGuests } from '../../machine/expand-guests.js';
 import type { RunResult } from '../../machine/run-result.js';
 import type { Scenario } from '../../scenario/schema.js';
 import { captureText, replayedCaptures } from '../capture-text.js';

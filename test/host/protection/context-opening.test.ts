@@ -53,6 +53,16 @@ describe('rings and status block in one piece of memory', () => {
       sequenceChecking: false,
     });
     expect([context.transmit.slots, context.receive.slots]).toEqual([512, 64]);
+    const { coalesceFrames: _frames, coalesceNs: _ns, ...unsaid } = PORT;
+    const [domain, free] = [machine.host.createGuest('unsaid', 1), machine.host.nic.contexts[31]];
+    const opened = machine.host.openPort(domain, { ...unsaid, mac: macOf(9) });
+    machine.run();
+    const untouched = present(machine.host.nic.contexts[opened.context]);
+    // What nobody has said is as the card has it.
+    expect([untouched.coalesceFrames, untouched.coalesceNs]).toEqual([
+      free?.coalesceFrames,
+      free?.coalesceNs,
+    ]);
     const plain = present(machine.host.nic.contexts[machine.guest(8, { coalesceFrames: 3 }).port.context]);
     machine.run();
     expect(plain).toMatchObject({

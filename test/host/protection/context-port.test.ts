@@ -48,8 +48,11 @@ describe('rings of a port', () => {
     expect([bytes, domain.ownedPages.size - owned]).toEqual([RING_PAGES * PAGE, RING_PAGES]);
     for (let at = address / PAGE; at < (address + bytes) / PAGE; at += 1)
       expect(domain.ownedPages.has(pageNumber(at))).toBe(true);
+    // The page behind them is the guest's own, and stays so.
+    const [behind = pageNumber(0)] = domain.allocate(1);
+    expect(behind).toBe((address + bytes) / PAGE);
     close(port);
-    expect(domain.ownedPages.size).toBe(owned);
+    expect([domain.ownedPages.size, domain.ownedPages.has(behind)]).toEqual([owned + 1, true]);
     expect(machine.host.pages.owner(pageNumber(address / PAGE))).toBe(-1);
   });
 
@@ -133,7 +136,13 @@ describe('the queues of a port that is closed', () => {
     expect(post(port, own, 4)).toBe(4);
     machine.poke(own + ringLayout(16, 16).status, Uint8Array.of(3, 0, 0, 0));
     port.transmit.finish(2);
+    // Length 100, done, in both rings: the driver's memory stays as it is.
+    const layout = ringLayout(16, 16);
+    for (const at of [layout.transmit, layout.receive])
+      machine.poke(own + at + 8, Uint8Array.of(100, 0, 5, 0));
+    expect([port.receive.completedLength(0), port.receive.completedFlags(0)]).toEqual([100, 5]);
     close(port);
     expect(port.transmit.consumer()).toBe(2);
+    expect([port.receive.completedLength(0), port.receive.completedFlags(0)]).toEqual([0, 0]);
   });
 });

@@ -236,6 +236,39 @@ describe('what a discipline does not read is refused by name', () => {
       'changes[0].limitBps is 50000000, expected at least the minimumBps of a, 100000000',
     ],
     [
+      'limited:minimum:drr',
+      {
+        guests: [{ name: 'a', count: 2, share: { minimumBps: 100_000_000 } }],
+        changes: [{ atNs: 5, guest: 'a1', limitBps: 50_000_000 }],
+      },
+      'changes[0].limitBps is 50000000, expected at least the minimumBps of a1, 100000000',
+    ],
+    [
+      'limited:minimum:drr',
+      {
+        guests: [{ count: 2 }, { share: { minimumBps: 100_000_000 } }],
+        changes: [{ atNs: 5, guest: 'guest2', limitBps: 50_000_000 }],
+      },
+      'changes[0].limitBps is 50000000, expected at least the minimumBps of guest2, 100000000',
+    ],
+    [
+      'limited:drr',
+      {
+        guests: [{ name: 'a', share: { burstBytes: 5_000 } }],
+        changes: [{ atNs: 5, guest: 'a', limitBps: null }],
+      },
+      'guests[0].share.burstBytes is 5000, expected none, or a limitBps: without a limit it does nothing',
+    ],
+    [
+      '(limited:drr)/limited:drr',
+      {
+        guests: [{ name: 'a', share: { tenant: 'a' } }],
+        tenants: [{ name: 'a', burstBytes: 5_000 }],
+        changes: [{ atNs: 5, guest: 'a', limitBps: 1_000_000 }],
+      },
+      'tenants[0].burstBytes is 5000, expected none, or a limitBps: without a limit it does nothing',
+    ],
+    [
       'limited:drr',
       { guests: guest({ burstBytes: 5_000 }) },
       'guests[0].share.burstBytes is 5000, expected none, or a limitBps: without a limit it does nothing',
@@ -251,9 +284,11 @@ describe('what a discipline does not read is refused by name', () => {
       guests: [
         { name: 'a', share: { tenant: 't', burstBytes: 20_000 } },
         { name: 'b', share: { tenant: 't', minimumBps: 100_000_000, limitBps: 100_000_000 } },
+        { name: 'c', count: 2, share: { tenant: 't', burstBytes: 20_000 } },
+        { count: 2, share: { tenant: 't', burstBytes: 20_000 } },
       ],
       tenants: [{ name: 't', limitBps: 100_000_000 }],
-      changes: [{ atNs: 10, guest: 'a', limitBps: 1_000_000 }],
+      changes: ['a', 'c1', 'guest5'].map((guest) => ({ atNs: 10, guest, limitBps: 1_000_000 })),
       discipline: '(limited:drr)/limited:minimum:drr',
     };
     expect((await simulate(scenario, { durationNs: 1_000 })).laws.every(({ held }) => held)).toBe(true);

@@ -156,6 +156,18 @@ describe('guests behind exclusion vectors', () => {
     );
   });
 
+  it('are put where a context is free, though another domain has no more guests', () => {
+    const machine = new Machine(new DeviceExclusion());
+    const [greedy] = guests(machine, 1);
+    if (greedy === undefined) throw new Error('one');
+    const { protection } = machine.host;
+    // Units 0 and 3 are of domain 1: all of their sixteen contexts.
+    for (let port = 1; port < 16; port += 1)
+      protection.openPort(greedy.domain, { ...PORT, mac: macOf(100 + port) });
+    const units = [2, 3, 4].map((number) => machine.guest(number).port.context >> 3);
+    expect(units).toEqual([1, 2, 1]);
+  });
+
   it('do not reach a page that is given to them for another use than their memory', () => {
     const machine = new Machine(new DeviceExclusion());
     const [guest] = guests(machine, 1);

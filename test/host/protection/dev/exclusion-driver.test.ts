@@ -241,6 +241,7 @@ describe('lines of vectors that the unit keeps', () => {
     driver.enable();
     reachedThrough(unit, DEVICE, 512 * PAGE, 4, false);
     expect(asked).toEqual(Array.from({ length: 16 }, (_, word) => base + 64 + word * 4));
+    expect(unit.wordOf(DEVICE, hostPhysicalAddress(512 * PAGE))).toBe(base + 64);
   });
 });
 

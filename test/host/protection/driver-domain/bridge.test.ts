@@ -220,11 +220,14 @@ describe('a front end', () => {
       port.receive.completedAddress(1),
     ]).toEqual([0, 0, 0]);
     const { hypercalls } = machine.host.hypervisor;
+    const ring = (port.transmit.ringPages[0] ?? 0) * PAGE;
     port.transmit.finish(2);
     port.transmit.ring();
     port.maskInterrupts(false);
     machine.run();
     expect(machine.host.hypervisor.hypercalls).toBe(hypercalls);
+    // What was its ring is a free page, and nobody writes there.
+    expect(machine.peek(ring, PAGE).every((byte) => byte === 0)).toBe(true);
   });
 
   it('is finished with what is answered, and with no more than was posted', () => {

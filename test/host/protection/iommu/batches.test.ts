@@ -76,6 +76,14 @@ describe.each(LOOKING)('a batch under %s of which one buffer is not the guest’
     expect(guest.receive()).toEqual([1, 2].map((seed) => frame(macOf(1), STRANGER, 100, seed)));
   });
 
+  it('tells a unit that keeps absent pages of nothing, where nothing was mapped (caching mode)', () => {
+    const lab = new IommuLab({ strategy, cachingMode: true });
+    const [guest, other] = [lab.guest(1), lab.guest(2)];
+    const before = lab.details('invalidations');
+    expect(guest.postReceive({ address: other.page(), length: 100 })).toBe(0);
+    expect(lab.details('invalidations')).toBe(before);
+  });
+
   it('may begin a frame that a later batch ends', () => {
     const { lab, guest, pages } = bench();
     const bytes = frame(STRANGER, macOf(1), 200, 6);
@@ -176,6 +184,8 @@ describe.each(VENDORS)('addresses of buffers on %s', (vendor) => {
     expect(lab.details('pagesDoneButMapped')).toBe(0);
     guest.reclaim();
     expect([lab.details('pagesDoneButMapped'), lab.details('rangeInvalidations')]).toEqual([2, 0]);
+    guest.port.receive.finish(1);
+    expect(lab.details('pagesDoneButMapped'), 'of both directions').toBe(3);
     lab.iommu.closePort(guest.port);
     lab.settle();
     expect([lab.details('pagesDoneButMapped'), lab.machine.host.pages.pinnedPages]).toEqual([0, 0]);

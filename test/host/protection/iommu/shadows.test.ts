@@ -69,6 +69,8 @@ describe.each(VENDORS)('shadow pages on %s', (vendor) => {
     const lab = IommuLab.with('shadow-copy', vendor);
     const guest = lab.guest(1);
     const before = lab.details('shadowPages');
+    // A page for each of 16 slots, in both directions.
+    expect(before).toBe(32);
     const frames = [9000, 4097, 60, 8192, 4096].map((length, seed) =>
       frame(STRANGER, macOf(1), length, seed),
     );

@@ -157,6 +157,21 @@ describe('a space', () => {
     }
   });
 
+  it('is one in which the unit remembers that there is no page, in caching mode and in no other (V121)', () => {
+    for (const cachingMode of [false, true]) {
+      const { lab, guest, space } = bench({ cachingMode });
+      const [page = pageNumber(0)] = guest.domain.allocate(1);
+      const reaches = () => lab.reach(guest, 64 * PAGE, true) !== undefined;
+      expect(reaches()).toBe(false);
+      lab.settle();
+      space.map(ioPageNumber(64), page, READ_WRITE);
+      expect(reaches()).toBe(!cachingMode);
+      space.announce();
+      lab.settle();
+      expect(reaches()).toBe(true);
+    }
+  });
+
   it('counts flushes, of a range and of everything', () => {
     const { lab, space } = bench();
     const before = space.counters.flushes;
