@@ -136,7 +136,7 @@ class ActionQueue {
     if (action.line >= 0) {
       this.#kernel.cancel(action.event);
     } else {
-      if (line < this.#lines.length) this.#freeLines.pop();
+      this.#freeLines.pop();
       this.#lines[line] = action;
       action.line = line;
     }

@@ -47,7 +47,7 @@ export class FramePattern {
   #bytes: Uint8Array | undefined;
   /** Those that are written, a bit each. */
   #written = 0;
-  /** Views of the buffers by pattern, for the length of the last frame: a frame is found and not made. */
+  /** Views of the buffers by pattern, for the length of the last frame: a frame is found and not made. None before the first. */
   #views: (Uint8Array | undefined)[] = [];
   #viewBytes = -1;
   /** Those of every length; absent while there is but one, as of most sources. */
@@ -81,7 +81,7 @@ export class FramePattern {
   }
 
   #view(bytes: number, pattern: number): Uint8Array {
-    if (bytes !== this.#viewBytes) this.#turnTo(bytes);
+    if (bytes !== this.#viewBytes || this.#views.length === 0) this.#turnTo(bytes);
     const known = this.#views[pattern];
     if (known !== undefined) return known;
     const view = this.#newView(bytes, pattern);

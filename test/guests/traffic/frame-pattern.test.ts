@@ -180,4 +180,11 @@ test('sizes that are not those of an Ethernet frame are refused', () => {
     expect(() => newPattern(1, bytes)).toThrow(/maxBytes is .*, expected a whole number from 14 to 9018/);
   }
   expect(() => newPattern(1, 64).fill(65, 0)).toThrow(/frame of 65 bytes, expected at most 64/);
+  // Also as the first one, before there is a length to compare with.
+  for (const bytes of [-1, 0, 13, Number.NaN]) {
+    expect(() => newPattern(1, 64).fill(bytes, 0)).toThrow(/expected/);
+    const pattern = newPattern(1, 64);
+    pattern.fill(60, 0);
+    expect(() => pattern.fill(bytes, 1)).toThrow(/expected/);
+  }
 });

@@ -81,6 +81,15 @@ describe.each(names)('the contract with the driver, %s', (name) => {
     discipline.checkInvariants();
   });
 
+  it('one that does not take part has no backlog that could be withdrawn', () => {
+    const discipline = make(name);
+    discipline.join(contextId(0), share);
+    activate(discipline, 0, 60);
+    for (const unknown of [1, 5_000]) discipline.withdraw(contextId(unknown), 0);
+    expect(discipline.select(0)).toBe(0);
+    discipline.checkInvariants();
+  });
+
   it('leaving while backlogged ends the backlog, and the number can join again', () => {
     const discipline = make(name);
     discipline.join(contextId(0), share);

@@ -91,6 +91,14 @@ describe('tags', () => {
     expect([tags.start(contextId(0)), tags.finish(contextId(0))]).toEqual([3 + 5, 3 + 5]);
   });
 
+  it('keep it as it is where it is a whole number of units at the new weight', () => {
+    const tags = new TagTable({ unitsPerByte: 1 });
+    tags.setWeight(contextId(0), 1, 64);
+    tags.begin(contextId(0), 8);
+    tags.setWeight(contextId(0), 2, 64);
+    expect([tags.start(contextId(0)), tags.finish(contextId(0))]).toEqual([1 + 4, 1 + 4]);
+  });
+
   it('are told as numbers of units, 0 for a context without a weight', () => {
     const tags = new TagTable({ unitsPerByte: 1 });
     tags.setWeight(contextId(0), 3, 64);
@@ -132,6 +140,23 @@ describe('tags', () => {
       tags.advanceClock(over, under);
       tags.advanceClockToRemembered();
       expect(tags.clock).toBeCloseTo(then, 12);
+    },
+  );
+
+  it.each([
+    ['10 1/2', 21, 2, 3, 10 + 1 / 3],
+    ['10 3/4', 43, 4, 3, 10 + 2 / 3],
+    ['10 2/3', 32, 3, 7, 10 + 4 / 7],
+    ['10 2/3, by the same', 32, 3, 3, 10 + 2 / 3],
+  ])(
+    'round a clock at %s down to a part of another sum of weights, and it goes on from there',
+    (_name, over, under, sum, from) => {
+      const tags = new TagTable({ unitsPerByte: 1 });
+      tags.advanceClock(over, under);
+      tags.advanceClock(0, sum);
+      expect(tags.clock).toBeCloseTo(from, 12);
+      tags.advanceClock(5, sum);
+      expect(tags.clock).toBeCloseTo(from + 5 / sum, 12);
     },
   );
 

@@ -127,6 +127,13 @@ describe('random scripts', () => {
     );
     for (const bytes of [60, 1_514, 9_018]) expect(lengths).toContain(bytes);
     // Some with weights at the edges of 8 to 16 bits, some with those of other scripts.
+    // Three where no more take part, too.
+    const three = scriptsOf({ maxContexts: 3 }).filter(({ steps }) =>
+      steps.some((step) => step.step === 'arrive' && step.count >= 2_000),
+    );
+    expect(three.some((script) => new Set(castOf(script).map(({ context }) => context)).size === 3)).toBe(
+      true,
+    );
     const heaviest = long.map((script) => Math.max(...castOf(script).map(({ share }) => share.weight)));
     expect(heaviest.some((weight) => weight > 4_096)).toBe(true);
     expect(heaviest.some((weight) => weight < 255)).toBe(true);
@@ -334,6 +341,11 @@ describe('the numbers of scripts', () => {
       expect(values.length).toBeLessThan(shares.length);
       expect(values.every((value) => Number.isInteger(value) && value >= 0)).toBe(true);
     }
+    // Of the last context as of the first.
+    for (const slot of [0, 3])
+      expect(lists.filter((list) => Object.keys(list[slot] ?? {}).length > 1).length).toBeGreaterThan(
+        lists.length / 2,
+      );
     const valuesOf = (field: (typeof fields)[number]) =>
       new Set(shares.flatMap((share) => share[field] ?? []));
     expect([...valuesOf('priority')].sort()).toEqual([0, 1, 2, 3]);

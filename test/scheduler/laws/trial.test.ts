@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type ContextId, contextId } from '../../../scheduler/branded.js';
+import { type ContextId, contextId, storedContextId } from '../../../scheduler/branded.js';
 import { type Discipline, NONE } from '../../../scheduler/discipline.js';
 import { PacketRoundRobin } from '../../../scheduler/disciplines/index.js';
 import { type PublishedOrder, type Script, type Step, VirtualLink } from '../../../scheduler/laws/index.js';
@@ -216,7 +216,7 @@ describe('a virtual link', () => {
     const judged = (permitted: readonly number[], choice: number) => {
       const order: PublishedOrder = { next: () => permitted };
       const chosen = Object.assign(new PacketRoundRobin(), {
-        select: () => contextId(choice),
+        select: () => storedContextId(choice),
       });
       const virtual = new VirtualLink(chosen, { order });
       for (const context of [1, 2]) {
@@ -233,6 +233,8 @@ describe('a virtual link', () => {
       'the published order',
       'context 1 is selected at 0 ns, the published rule says context 2 or 3',
     ]);
+    expect(judged([1], NONE)[2]).toBe('no context is selected at 0 ns, the published rule says context 1');
+    expect(judged([], NONE).slice(0, 2)).toEqual([1, 'work conservation']);
     expect(judged([], 1)[2]).toBe('context 1 is selected at 0 ns, the published rule says no context');
   });
 });
