@@ -235,4 +235,23 @@ describe('a line on which frames are booked', () => {
     line.forEachBooked((_, a, b, endNs) => seen.push([a, b, endNs]));
     expect(seen).toEqual([[2, 7, 300]]);
   });
+
+  it('keeps its order when more are booked than there was space for, and one of them has gone by then', () => {
+    const kernel = new EventKernel();
+    const line = new BookedLine(kernel, 8e9);
+    const passed: [frame: number, atNs: number][] = [];
+    const handler = kernel.register('far end', (frame) => void passed.push([frame, kernel.nowNs]));
+    for (let frame = 0; frame < 10; frame += 1) line.book(100, 0, handler, frame);
+    kernel.run(150);
+    for (let frame = 10; frame < 50; frame += 1) line.book(100, 0, handler, frame);
+    // The second is under way until 200 ns; the others take twice as long.
+    expect(line.changeRate(4e9)).toBe(200);
+    const left: number[] = [];
+    line.forEachBooked((_handler, frame) => left.push(frame));
+    expect(left).toEqual(Array.from({ length: 49 }, (_, index) => index + 1));
+    kernel.drain();
+    expect(passed).toEqual(
+      Array.from({ length: 50 }, (_, frame) => [frame, frame < 2 ? 100 * (frame + 1) : 200 * frame]),
+    );
+  });
 });

@@ -100,6 +100,15 @@ describe('a serial line', () => {
     },
   );
 
+  it('counts what has not passed in bytes of the old rate, of which one takes no whole nanosecond', () => {
+    // 3 Gb/s: a byte takes 8/3 ns.
+    const line = new SerialLine(3e9);
+    expect(line.carry(900, 0)).toBe(2_400);
+    line.changeRate(4e9, 1_200);
+    // 450 bytes are left, at 2 ns each.
+    expect([line.freeAtNs, line.busyNs]).toEqual([2_100, 2_100]);
+  });
+
   it('goes on at another rate with what has not passed', () => {
     const line = new SerialLine(8e9);
     expect(line.carry(1_000, 0)).toBe(1_000);
