@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { DriverOptions } from '../../guests/nic-driver.js';
+import { DEFAULT_DRIVER, type DriverOptions } from '../../guests/nic-driver.js';
 import { BUFFER_BYTES } from '../../guests/ring-buffers.js';
 import { FramePattern, FrameVerifier, fixedSize, greedy, mixedSizes } from '../../guests/traffic/index.js';
 import { Cdna } from '../../host/protection/cdna/cdna.js';
@@ -289,6 +289,25 @@ describe.each(PROTECTIONS)('a driver over %s', (_name, makeProtection) => {
 });
 
 describe('a driver and its mistakes', () => {
+  test('the cases of options below are all that there are', () => {
+    expect(Object.keys(DEFAULT_DRIVER).sort()).toEqual(['budget', 'bufferBytes', 'postBatch', 'refillBatch']);
+  });
+
+  test.each<Partial<DriverOptions>>([
+    { budget: 63 },
+    { bufferBytes: 2048 },
+    { refillBatch: 15 },
+    { postBatch: 63 },
+  ])('one that has %j has it for itself, and those without it have not', (driver) => {
+    const lab = new DriverLab();
+    const [plain, own, after] = [lab.guest(), lab.guest({ driver }), lab.guest()].map(
+      (guest) => guest.driver.options,
+    );
+    expect(plain).toEqual(DEFAULT_DRIVER);
+    expect(own).toEqual({ ...DEFAULT_DRIVER, ...driver });
+    expect(after).toEqual(DEFAULT_DRIVER);
+  });
+
   test('options that cannot be are refused by name', () => {
     const withDriver = (driver: Partial<DriverOptions>) => () => new DriverLab().guest({ driver });
     expect(withDriver({ budget: 0 })).toThrow('driver.budget is 0, expected');
