@@ -30,7 +30,11 @@ export interface TakeOutRequest {
   readonly version: string;
 }
 
-/** Runs the plan once more from its start to `atNs`, with a recorder, and gives what was recorded. */
+/**
+ * Runs the plan once more from its start to `atNs`, with a recorder, and gives what was recorded. The whole of that run is computed
+ * before anything else is answered, however long it is, since a file has all of it or is none; the page goes on meanwhile,
+ * for its machines run in workers (page/connection.ts).
+ */
 export function takeOut({ checked, captures, atNs, output, version }: TakeOutRequest): TakenFile {
   const { plan } = checked;
   if (output === 'scenario') {
