@@ -220,6 +220,17 @@ describe('the wire of a card gets another rate', () => {
     ]);
   });
 
+  it('of several under one frame makes as many events as of one', () => {
+    const [one, several] = [[5e9], [2e9, 1e8, 5e9]].map((rates) => {
+      const { card } = sending(3, { rateBps: 1e9 });
+      runInto(card, 1, 100);
+      for (const rateBps of rates) card.nic.changeRate(rateBps);
+      card.settle();
+      return { events: card.kernel.executed, sent: card.sent.map(({ endNs }) => endNs) };
+    });
+    expect(several).toEqual(one);
+  });
+
   it('of several under one frame the last is told, once, to the schedulers and to the cable', () => {
     const told: [linkBps: number, nowNs: number][] = [];
     const watched = Object.assign(makeDiscipline('sfq', { linkBps: 1e9 }), {
