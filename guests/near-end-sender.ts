@@ -24,7 +24,7 @@ export interface NearEndSender {
   attach(source: PullSource, trafficClass: number): void;
   /** The near end asks for a pause of everything, ns from now on: the frame on the wire continues. 0 ends it. */
   pause(ns: number): void;
-  /** The wire has another rate from now on, and this is what is left of a pause of everything, ns; before that it was that. */
+  /** The wire has another rate from now on, and this is what is left of a pause of everything, ns; the rate was `earlierBps` before. */
   changeRate(rateBps: number, pauseLeftNs: number, earlierBps: number): void;
   /** Rate of a frame whose last bit left at `endNs`. */
   rateBefore(endNs: number): number;

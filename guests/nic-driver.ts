@@ -398,17 +398,13 @@ export class NicDriver implements Worker, Interrupted, FrameReader {
 }
 
 /** The options of the last driver of each machine. */
+const OPTION_NAMES = Object.keys(DEFAULT_DRIVER) as (keyof DriverOptions)[];
 const OPTIONS = new PerMachine<{ last: DriverOptions }>(() => ({ last: DEFAULT_DRIVER }));
 
 /** The same options: the object of the driver before, where that has equal ones. */
 function sharedOptions(parts: HostParts, options: DriverOptions): DriverOptions {
   const known = OPTIONS.of(parts);
-  const { budget, bufferBytes, postBatch, refillBatch } = known.last;
-  const isAlike =
-    budget === options.budget &&
-    bufferBytes === options.bufferBytes &&
-    postBatch === options.postBatch &&
-    refillBatch === options.refillBatch;
+  const isAlike = OPTION_NAMES.every((name) => known.last[name] === options[name]);
   if (!isAlike) known.last = options;
   return known.last;
 }

@@ -61,6 +61,8 @@ export class FrameFlow implements DataPath, PausedSender {
   readonly #line: BookedLine;
   readonly #wire: WirePort;
   readonly #newRate: HandlerId;
+  /** When the event of a new rate comes that has been posted, ns. */
+  #newRateAtNs: number | undefined;
   /** Whether the inner exit has been given its credit: at the first doorbell with switching on. */
   #innerOpen = false;
   readonly #descriptorsCompleted: Float64Array;
@@ -72,7 +74,9 @@ export class FrameFlow implements DataPath, PausedSender {
     this.#faults = neighbours.faults;
     this.#line = neighbours.line;
     this.#wire = neighbours.wire;
-    this.#newRate = kernel.register('nic.wire-rate', () => this.#onNewRate());
+    this.#newRate = kernel.register('nic.wire-rate', () => {
+      if (this.#newRateAtNs === kernel.nowNs) this.#onNewRate();
+    });
     this.#vectors = neighbours.vectors;
     this.#descriptorsCompleted = counters.row('descriptorsCompleted');
     this.#interruptRequests = counters.row('interruptRequests');
@@ -151,7 +155,11 @@ export class FrameFlow implements DataPath, PausedSender {
     const { kernel } = this.#core;
     const sinceNs = this.#line.changeRate(rateBps);
     if (sinceNs === kernel.nowNs) this.#onNewRate();
-    else kernel.post(sinceNs - kernel.nowNs, this.#newRate);
+    else if (sinceNs !== this.#newRateAtNs) {
+      // One event for all changes under one frame: it tells the rate that the line has then.
+      this.#newRateAtNs = sinceNs;
+      kernel.post(sinceNs - kernel.nowNs, this.#newRate);
+    }
   }
 
   /** The context was stopped: nothing of it that has not left yet ever will. */
@@ -304,6 +312,7 @@ export class FrameFlow implements DataPath, PausedSender {
   /** No frame is under way that goes at an earlier rate. */
   #onNewRate(): void {
     const { rateBps } = this.#line;
+    this.#newRateAtNs = undefined;
     this.flowControl?.changeRate(rateBps);
     this.transmitScheduler.linkRateChanged(rateBps);
     this.receiveScheduler.linkRateChanged(rateBps);

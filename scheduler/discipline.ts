@@ -110,8 +110,8 @@ export interface Discipline {
   withdraw(context: ContextId, nowNs: number): void;
 
   /**
-   * The link has another rate, bits per second, for what it begins to send from now on. For disciplines that are told a rate
-   * when they are made; the rest omit it.
+   * The link has another rate, bits per second, for what it begins to send from now on. A discipline that computes with the
+   * rate that it is told when it is made has to have it, or it goes on with that one; the rest omit it.
    */
   linkRateChanged?(linkBps: number, nowNs: number): void;
 

@@ -62,25 +62,25 @@ export class CardControl {
   open(context: ContextId, settings: ContextSettings, who: string): void {
     this.#set('SELECT', context);
     this.#demand('allocate', who);
-    this.#set('MAC_LOW', settings.mac % 0x100000000);
-    this.#set('MAC_HIGH', Math.floor(settings.mac / 0x100000000));
-    this.#nic.entitle(context, settings.share);
-    this.#set('WEIGHT', settings.share.weight);
-    this.#set('SEQUENCE', settings.sequenceChecking ? 1 : 0);
-    const slotsLog2 = floorLog2(Math.max(settings.transmitSlots, settings.receiveSlots));
-    // N is at least twice the slots, so that no entry of the last lap fits in this one (CDNA, section 3.3).
-    this.#set('SEQUENCE_MODULUS', Math.max(16, slotsLog2 + 1));
-    this.#setAddress('TX_RING_LOW', 'TX_RING_HIGH', settings.transmitRing);
-    this.#set('TX_RING_SIZE', floorLog2(settings.transmitSlots));
-    this.#setAddress('RX_RING_LOW', 'RX_RING_HIGH', settings.receiveRing);
-    this.#set('RX_RING_SIZE', floorLog2(settings.receiveSlots));
-    this.#setAddress('STATUS_LOW', 'STATUS_HIGH', settings.statusBlock);
-    this.#set('PERMISSIONS', (settings.promiscuous ? 1 : 0) | (settings.antiSpoofing ? 2 : 0));
-    const { trafficClass = 0 } = settings;
-    // The register keeps its value: it is written only where classes are in use.
-    if (trafficClass !== this.#trafficClass) this.#set('TRAFFIC_CLASS', trafficClass);
-    this.#trafficClass = trafficClass;
     try {
+      this.#set('MAC_LOW', settings.mac % 0x100000000);
+      this.#set('MAC_HIGH', Math.floor(settings.mac / 0x100000000));
+      this.#nic.entitle(context, settings.share);
+      this.#set('WEIGHT', settings.share.weight);
+      this.#set('SEQUENCE', settings.sequenceChecking ? 1 : 0);
+      const slotsLog2 = floorLog2(Math.max(settings.transmitSlots, settings.receiveSlots));
+      // N is at least twice the slots, so that no entry of the last lap fits in this one (CDNA, section 3.3).
+      this.#set('SEQUENCE_MODULUS', Math.max(16, slotsLog2 + 1));
+      this.#setAddress('TX_RING_LOW', 'TX_RING_HIGH', settings.transmitRing);
+      this.#set('TX_RING_SIZE', floorLog2(settings.transmitSlots));
+      this.#setAddress('RX_RING_LOW', 'RX_RING_HIGH', settings.receiveRing);
+      this.#set('RX_RING_SIZE', floorLog2(settings.receiveSlots));
+      this.#setAddress('STATUS_LOW', 'STATUS_HIGH', settings.statusBlock);
+      this.#set('PERMISSIONS', (settings.promiscuous ? 1 : 0) | (settings.antiSpoofing ? 2 : 0));
+      const { trafficClass = 0 } = settings;
+      // The register keeps its value: it is written only where classes are in use.
+      if (trafficClass !== this.#trafficClass) this.#set('TRAFFIC_CLASS', trafficClass);
+      this.#trafficClass = trafficClass;
       this.#demand('open', who);
     } catch (error) {
       this.revoke(context);

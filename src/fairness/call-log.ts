@@ -11,6 +11,7 @@ const SERVED = 5;
 const WITHDRAW = 6;
 const STARVE = 7;
 const PAUSE = 8;
+const LINK_RATE = 9;
 
 /** Numbers that a call takes in the log: which, context, bytes, bytes of the next head, time. */
 const FIELDS = 5;
@@ -25,6 +26,7 @@ export class CallLog implements Discipline {
   readonly arrived?: (context: ContextId, bytes: number, nowNs: number) => void;
   readonly starve?: (context: ContextId, bytes: number, nowNs: number) => void;
   readonly pause?: (context: ContextId, nowNs: number) => void;
+  readonly linkRateChanged?: (linkBps: number, nowNs: number) => void;
   readonly #inner: Discipline;
   readonly #calls: number[] = [];
   readonly #shares: Share[] = [];
@@ -52,6 +54,12 @@ export class CallLog implements Discipline {
       this.pause = (context, nowNs) => {
         this.#note(PAUSE, context, 0, 0, nowNs);
         inner.pause?.(context, nowNs);
+      };
+    }
+    if (inner.linkRateChanged !== undefined) {
+      this.linkRateChanged = (linkBps, nowNs) => {
+        this.#note(LINK_RATE, NO_CONTEXT, linkBps, 0, nowNs);
+        inner.linkRateChanged?.(linkBps, nowNs);
       };
     }
   }
@@ -129,6 +137,10 @@ export class CallLog implements Discipline {
           break;
         case PAUSE:
           fresh.pause?.(context, nowNs);
+          break;
+        case LINK_RATE:
+          // A rate stands where other calls have bytes.
+          fresh.linkRateChanged?.(bytes, nowNs);
           break;
         case LEAVE:
           fresh.leave(context, nowNs);

@@ -1,5 +1,4 @@
 import type { Discipline } from '../../scheduler/discipline.js';
-import { disciplineOf } from '../machine/entitlements.js';
 import type { Machine } from '../machine/machine.js';
 import { protectionOf } from '../machine/protection.js';
 import { Run, type RunResult } from '../machine/run.js';
@@ -17,15 +16,11 @@ export interface Position {
 export class LabMachine {
   readonly checked: CheckedPlan;
   readonly latencies: RecentLatencies;
-  readonly transmitDiscipline: Discipline;
-  readonly receiveDiscipline: Discipline;
   readonly #run: Run;
 
   /** @throws UserError when the plan asks for what cannot be */
   constructor(checked: CheckedPlan, captures: CaptureStore = new Map()) {
     const { plan, scenario, endNs } = checked;
-    const make = disciplineOf(scenario, plan.discipline);
-    const made: Discipline[] = [];
     this.checked = checked;
     const latencies = new RecentLatencies();
     this.latencies = latencies;
@@ -34,24 +29,23 @@ export class LabMachine {
       directory: '',
       captures,
       protection: protectionOf(plan.approach, scenario),
-      discipline: () => {
-        const discipline = make();
-        made.push(discipline);
-        return discipline;
-      },
+      discipline: plan.discipline,
       seed: plan.seed,
       durationNs: endNs,
       onLatency: (context, latencyNs) => latencies.record(context, latencyNs),
     });
-    // Others may have been made before, to see whether they take the changes of the scenario.
-    const [transmit, receive] = made.slice(-2);
-    if (transmit === undefined || receive === undefined) throw new Error('a run makes two disciplines');
-    this.transmitDiscipline = transmit;
-    this.receiveDiscipline = receive;
   }
 
   get machine(): Machine {
     return this.#run.machine;
+  }
+
+  get transmitDiscipline(): Discipline {
+    return this.#run.disciplines.transmit;
+  }
+
+  get receiveDiscipline(): Discipline {
+    return this.#run.disciplines.receive;
   }
 
   get position(): Position {

@@ -27,7 +27,7 @@ import { SessionDue } from './session-due.js';
 /** Points of the session at which pinned pages are looked at. */
 const SAMPLES = 200;
 
-/** Of no guest is it known: a real one's core and ring are its own. */
+/** Whether its CPU or its ring held a guest back is known of none: a real one's core and ring are its own. */
 const NONE_LIMITED = { cpuLimited: [], ringLimited: [] } as const;
 
 /** Where a guest's frames spent their time. */

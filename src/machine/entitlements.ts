@@ -29,36 +29,9 @@ export function disciplineOf(scenario: Scenario, discipline: string | Discipline
     ...(scenario.quantumBytes === undefined ? {} : { quantumBytes: scenario.quantumBytes }),
     tenants: tenantsOf(scenario.tenants ?? []),
   };
-  if (typeof discipline !== 'string') {
-    requireThatItFollows(scenario, discipline, options);
-    return () => discipline(options);
-  }
+  if (typeof discipline !== 'string') return () => discipline(options);
   checkShares(scenario, discipline);
   return () => makeDiscipline(discipline, options);
-}
-
-/**
- * A discipline of the user's own that asks for the rate of its link would go on with it where the rate changes.
- * @throws ScenarioError that names the change
- */
-function requireThatItFollows(scenario: Scenario, make: DisciplineMaker, options: DisciplineOptions): void {
-  const changes = scenario.changes ?? [];
-  const at = changes.findIndex(({ rateBps }) => rateBps !== undefined);
-  if (at < 0) return;
-  let asks = false;
-  const { linkBps, ...others } = options;
-  const watched = Object.defineProperty({ ...others }, 'linkBps', {
-    enumerable: true,
-    get() {
-      asks = true;
-      return linkBps;
-    },
-  });
-  const made = make(watched);
-  if (!asks || made.linkRateChanged !== undefined) return;
-  throw new ScenarioError(
-    `changes[${at}].rateBps is ${changes[at]?.rateBps}, expected none: ${made.name} is made with linkBps and has no linkRateChanged`,
-  );
 }
 
 /** A guest's `weight` and `share` as the one share that they are on the card. @throws ScenarioError */

@@ -23,3 +23,13 @@ export function expandGuests(specs: readonly GuestSpec[]): NamedSpec[] {
   }
   return expanded;
 }
+
+/** Each entry of `guests` in a message: by the name of its guest, or of its group, or by the names of those in it. */
+export function entryNames(specs: readonly GuestSpec[]): string[] {
+  let first = 0;
+  return specs.map(({ name, count }) => {
+    const ownName = count > 1 ? `guest${first} to guest${first + count - 1}` : `guest${first}`;
+    first += count;
+    return name ?? ownName;
+  });
+}

@@ -36,7 +36,7 @@ export function cardFor(scenario: Scenario, guests: number): NicParameters {
   };
 }
 
-/** Rates that the wire gets while the run goes on. */
+/** Rates that the wire gets while the run goes on: all but the one that it begins with. */
 export function changedRates({ changes = [] }: Scenario): number[] {
   return changes.flatMap(({ rateBps }) => (rateBps === undefined ? [] : [rateBps]));
 }

@@ -134,7 +134,7 @@ export class MachineTraffic {
     for (const [number, changed] of this.#changesOf(guest)) {
       if (this.#targetOf(guest, changed)?.mac !== target?.mac)
         throw new ScenarioError(
-          `changes[${number}].traffic.to: expected ${target?.name ?? 'none'}: what ${guest.name} sends stays for the same station`,
+          `changes[${number}].traffic.to is ${'to' in changed && changed.to !== undefined ? `"${changed.to}"` : 'missing'}, expected ${target?.name ?? 'none'}: what ${guest.name} sends stays for the same station`,
         );
       const { transmit } = this.#build({
         spec: { ...changed, ...AT_ONCE },

@@ -1,7 +1,8 @@
 import { DEFAULT_NIC } from '../../nic/parameters.js';
+import { present } from '../../scheduler/present.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
 import type { ChangeSpec, Scenario } from '../scenario/schema.js';
-import { expandGuests } from './expand-guests.js';
+import { entryNames, expandGuests } from './expand-guests.js';
 
 /** The lowest rate that the wire has, and what says so. */
 function leastRate({ nic, changes = [] }: Scenario): { readonly field: string; readonly rateBps: number } {
@@ -19,6 +20,7 @@ export function requireMinimumsThatFit(
   depths: readonly number[],
 ): void {
   const least = leastRate(scenario);
+  const names = entryNames(scenario.guests);
   for (const [index, read] of levels.entries()) {
     if (!read.has('minimumBps')) continue;
     const ofTenants = index < levels.length - 1;
@@ -26,8 +28,8 @@ export function requireMinimumsThatFit(
       ? (scenario.tenants ?? [])
           .map(({ name, minimumBps = 0 }, number) => ({ name, minimumBps, at: depths[number] }))
           .filter(({ at }) => at === index + 1)
-      : scenario.guests.map(({ name, count, share }, number) => ({
-          name: name ?? `guest${number}`,
+      : scenario.guests.map(({ count, share }, entry) => ({
+          name: present(names[entry]),
           minimumBps: count * (share?.minimumBps ?? 0),
         }));
     const sum = minimums.reduce((total, { minimumBps }) => total + minimumBps, 0);
@@ -59,9 +61,10 @@ interface Promised {
  * @throws ScenarioError
  */
 export function requireLimitsThatAgree({ guests, tenants = [], changes = [] }: Scenario): void {
-  const ofGuests = guests.map(({ name, count, share }, index): Promised => {
+  const names = entryNames(guests);
+  const ofGuests = guests.map(({ count, share }, index): Promised => {
     const { tenant, ...rest } = share ?? {};
-    return { name: name ?? `guest${index}`, where: `guests[${index}].share`, count, above: tenant, ...rest };
+    return { name: present(names[index]), where: `guests[${index}].share`, count, above: tenant, ...rest };
   });
   const ofTenants = tenants.map(
     ({ parent, ...rest }, index): Promised => ({

@@ -2,6 +2,7 @@ import type { ProtectionPlan } from '../../host/protection/protection.js';
 import { PADDED_FRAME_BYTES } from '../../nic/descriptor.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import { type ContextId, NO_CONTEXT } from '../../scheduler/branded.js';
+import type { Discipline } from '../../scheduler/discipline.js';
 import { InvariantViolation, ParameterError } from '../../scheduler/errors.js';
 import { present } from '../../scheduler/present.js';
 import { ScenarioError } from '../scenario/scenario-error.js';
@@ -84,6 +85,8 @@ export function runScenario(settings: RunSettings): RunResult {
  */
 export class Run {
   readonly machine: Machine;
+  /** Of the card's two schedulers. */
+  readonly disciplines: { readonly transmit: Discipline; readonly receive: Discipline };
   readonly #settings: RunSettings;
   readonly #fingerprint = new Fingerprint();
   #transmitLatency = new LatencyRecorder();
@@ -125,11 +128,12 @@ export class Run {
       refusable(() => fluidLinkOf(scenario, specs, discipline)),
       (mac) => isKept && mac >= GUEST_MAC && mac < GUEST_MAC + specs.length,
     );
-    [this.#transmitMeter, this.#receiveMeter, this.machine] = refusable(() => {
+    [this.disciplines, this.#transmitMeter, this.#receiveMeter, this.machine] = refusable(() => {
       const make = disciplineOf(scenario, discipline);
       rehearseChanges(scenario, make);
-      const transmit = new FairnessMeter(make());
-      const receive = new FairnessMeter(make());
+      const disciplines = { transmit: make(), receive: make() };
+      const transmit = new FairnessMeter(disciplines.transmit);
+      const receive = new FairnessMeter(disciplines.receive);
       const machine = new Machine({
         scenario,
         directory,
@@ -147,7 +151,7 @@ export class Run {
         },
         demandOf: (guest, kernel, target) => this.#fairShares.demandOf(guest, kernel, target),
       });
-      return [transmit, receive, machine];
+      return [disciplines, transmit, receive, machine];
     });
     // Of what a context posts beside frames that stay inside, the wire knows only when their destinations are read; a driver
     // domain posts for all guests to one context.

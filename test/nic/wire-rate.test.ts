@@ -220,6 +220,59 @@ describe('the wire of a card gets another rate', () => {
     ]);
   });
 
+  it('of several under one frame the last is told, once, to the schedulers and to the cable', () => {
+    const told: [linkBps: number, nowNs: number][] = [];
+    const watched = Object.assign(makeDiscipline('sfq', { linkBps: 1e9 }), {
+      linkRateChanged: (linkBps: number, nowNs: number) => told.push([linkBps, nowNs]),
+    });
+    const card = new Card({ rateBps: 1e9 }, 1 << 20, { transmit: watched });
+    const cable: [rateBps: number, nowNs: number][] = [];
+    card.onRate = (rateBps) => cable.push([rateBps, card.kernel.nowNs]);
+    const guest = new Guest(card, 0);
+    const sendOne = () => {
+      guest.post(frame(1514, undefined, guest.mac));
+      guest.ring();
+      while (card.nic.line.freeAtNs <= card.kernel.nowNs && card.kernel.step());
+      return card.nic.line.freeAtNs;
+    };
+    const firstEndNs = sendOne();
+    for (const rateBps of [2e9, 1e8, 5e9]) {
+      card.run(100);
+      card.nic.changeRate(rateBps);
+    }
+    card.settle();
+    expect(cable).toEqual([[5e9, firstEndNs]]);
+    expect(told).toEqual(cable);
+    // Under the next frame there is an event again.
+    const secondEndNs = sendOne();
+    card.run(100);
+    card.nic.changeRate(1e9);
+    card.nic.changeRate(2e9);
+    card.settle();
+    expect(cable.slice(1)).toEqual([[2e9, secondEndNs]]);
+    expect(told).toEqual(cable);
+  });
+
+  it('at the end of the frame under which there was one, in one event, whichever of the two comes first', () => {
+    const card = new Card({ rateBps: 1e9 }, 1 << 20);
+    const cable: [rateBps: number, nowNs: number][] = [];
+    card.onRate = (rateBps) => cable.push([rateBps, card.kernel.nowNs]);
+    const guest = new Guest(card, 0);
+    guest.post(frame(1514, undefined, guest.mac));
+    guest.ring();
+    while (card.nic.line.freeAtNs <= card.kernel.nowNs && card.kernel.step());
+    const endNs = card.nic.line.freeAtNs;
+    // Its event lies before the one that the first change posts.
+    card.kernel.scheduleAt(
+      endNs,
+      card.kernel.register('test.change', () => card.nic.changeRate(4e9)),
+    );
+    card.run(100);
+    card.nic.changeRate(2e9);
+    card.settle();
+    expect(cable).toEqual([[4e9, endNs]]);
+  });
+
   it('none that no wire of the card has', () => {
     const card = new Card();
     for (const rateBps of [0, 999_999, 8e11 + 1, 1.5e9 + 0.5, Number.NaN])

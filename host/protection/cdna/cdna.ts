@@ -76,17 +76,24 @@ export class CdnaProtection extends ReferenceApproach {
     const parts = this.parts;
     const transmitGate = new ValidatedGate(parts, this.#timer, this.#references);
     const receiveGate = new ValidatedGate(parts, this.#timer, this.#references);
-    const port = new ContextPort({
-      parts,
-      domain,
-      options,
-      transmitGate,
-      receiveGate,
-      hypervisorRings: true,
-      busAddressOf: untranslated,
-    });
-    this.#open.set(port.context, { port, transmitGate, receiveGate });
-    return port;
+    try {
+      const port = new ContextPort({
+        parts,
+        domain,
+        options,
+        transmitGate,
+        receiveGate,
+        hypervisorRings: true,
+        busAddressOf: untranslated,
+      });
+      this.#open.set(port.context, { port, transmitGate, receiveGate });
+      return port;
+    } catch (error) {
+      // They hold nothing but their numbers at the timer.
+      transmitGate.releaseAll();
+      receiveGate.releaseAll();
+      throw error;
+    }
   }
 
   counters(): ProtectionCounters {

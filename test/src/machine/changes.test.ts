@@ -139,7 +139,12 @@ describe('a change of traffic', () => {
       pair,
       'changes[0].traffic.startNs is 5, expected none',
     ],
-    [{ kind: 'greedy', to: 'b' }, pair, 'changes[0].traffic.to: expected none'],
+    [{ kind: 'greedy', to: 'b' }, pair, 'changes[0].traffic.to is "b", expected none: what a sends stays'],
+    [
+      { kind: 'greedy' },
+      [{ name: 'a', traffic: { kind: 'greedy', to: 'b' } }, { name: 'b' }],
+      'changes[0].traffic.to is missing, expected b: what a sends stays for the same station',
+    ],
     [
       { kind: 'none' },
       [{ name: 'a', traffic: { kind: 'request' } }, { name: 'b' }],

@@ -186,7 +186,18 @@ describe('what a discipline does not read is refused by name', () => {
           { share: { minimumBps: 300_000_000 } },
         ],
       },
-      'minimumBps of the guests come to 1100000000 (800000000 for a, 300000000 for guest1), expected at most nic.rateBps = 1000000000',
+      'minimumBps of the guests come to 1100000000 (800000000 for a, 300000000 for guest2), expected at most nic.rateBps = 1000000000',
+    ],
+    [
+      'minimum:drr',
+      {
+        guests: [
+          { count: 3, share: { minimumBps: 200_000_000 } },
+          { share: { minimumBps: 300_000_000 } },
+          { name: 'b', share: { minimumBps: 200_000_000 } },
+        ],
+      },
+      'minimumBps of the guests come to 1100000000 (600000000 for guest0 to guest2, 300000000 for guest3, 200000000 for b), expected at most nic.rateBps = 1000000000',
     ],
     [
       '(minimum:drr)/drr',
