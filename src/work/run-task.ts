@@ -1,5 +1,6 @@
 import { captureNotes } from '../../guests/capture/index.js';
 import { TrafficError } from '../../guests/traffic/index.js';
+import { ParameterError } from '../../scheduler/errors.js';
 import { approachOptions } from '../machine/protection.js';
 import { readCaptures } from '../machine/read-captures.js';
 import { Run, type RunResult } from '../machine/run.js';
@@ -90,7 +91,7 @@ export async function runStepwise(
         }),
     );
     while (!run.done) {
-      const fraction = run.advance();
+      const fraction = inScenario(source, () => run.advance());
       // What the disk refuses is met inside of an observer, and told here.
       for (const { file } of writers) if (file.failure !== undefined) throw file.failure;
       await pause(fraction);
@@ -110,12 +111,17 @@ export async function runStepwise(
   }
 }
 
-/** What a machine refuses to be built from stands in the scenario's file: the message says so. */
-function inScenario<T>(source: string, build: () => T): T {
+/**
+ * What a machine refuses to be built from, or to go on with, stands in the scenario's file: the message says so. Parts check what
+ * they are given when they get it, which may be in the middle of a run.
+ */
+function inScenario<T>(source: string, work: () => T): T {
   try {
-    return build();
+    return work();
   } catch (error) {
-    if (!(error instanceof ScenarioError || error instanceof TrafficError)) throw error;
+    const isOfScenario =
+      error instanceof ScenarioError || error instanceof TrafficError || error instanceof ParameterError;
+    if (!isOfScenario) throw error;
     throw new ScenarioError(`${source}: ${error.message}`);
   }
 }
