@@ -147,6 +147,8 @@ export class BookedLine {
 
   /** Time that a frame of `bytes` has taken whose last bit passes now, ns, rounded up. */
   durationNs(bytes: number): number {
+    // A rate from 2^31 bit/s on is allocated when it is returned: not for a line whose rate never changed.
+    if (this.#rates.length === 1) return this.#line.durationNs(bytes);
     const rateBps = this.rateBefore(this.#kernel.nowNs);
     return rateBps === this.rateBps ? this.#line.durationNs(bytes) : Math.ceil((bytes * 8e9) / rateBps);
   }

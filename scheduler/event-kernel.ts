@@ -290,6 +290,9 @@ export class EventKernel {
       );
     }
     if (this.#failure !== undefined) this.#throwFailure();
+    // In halves: handed on whole, a time from 2^31 ns on is allocated for each event that was far away.
+    const untilLow = untilNs | 0;
+    const untilHigh = (untilNs / TWO_32) | 0;
     let count = 0;
     try {
       while (count < maxEvents) {
@@ -298,7 +301,7 @@ export class EventKernel {
         if (slot === NO_SLOT || this.#cells[(slot << RECORD_SHIFT) + HANDLER] === CANCELLED) {
           bucket = this.#nextBucket();
           if (bucket < 0) {
-            slot = this.#pullFar(untilNs);
+            slot = this.#pullFar(untilLow, untilHigh);
             if (slot === NO_SLOT) break;
             this.#call(slot);
             count += 1;
@@ -423,16 +426,18 @@ export class EventKernel {
       this.#cells[(slot << RECORD_SHIFT) + IS_FAR] = 0;
       this.#append(slot, this.#far.timeOf(slot) & WINDOW_MASK);
     }
-    this.#farFromNs = this.#far.earliestPossibleNs();
+    this.#far.noteEarliest();
+    this.#farFromNs = this.#far.earliestPossibleNs;
   }
 
-  /** The window is empty: advances to the next event beyond it and returns its slot, if it is due by `untilNs`. */
-  #pullFar(untilNs: number): number {
+  /** The window is empty: advances to the next event beyond it and returns its slot, if it is due by then. */
+  #pullFar(untilLow: number, untilHigh: number): number {
     if (this.#farCount === 0) return NO_SLOT;
-    const slot = this.#far.take(untilNs | 0, Math.floor(untilNs / TWO_32));
+    const slot = this.#far.take(untilLow, untilHigh);
     if (slot === NO_SLOT) return NO_SLOT;
     this.#farCount -= 1;
-    this.#farFromNs = this.#far.earliestPossibleNs();
+    this.#far.noteEarliest();
+    this.#farFromNs = this.#far.earliestPossibleNs;
     this.#moveTo(this.#far.timeOf(slot));
     return slot;
   }

@@ -45,6 +45,8 @@ export class TimingWheel {
   #timeNs: Float64Array;
   #next: Int32Array;
   #previous: Int32Array;
+  /** What `noteEarliest` noted. */
+  readonly #earliestNs = new Float64Array(1).fill(Number.POSITIVE_INFINITY);
 
   constructor(capacity: number) {
     this.#timeNs = new Float64Array(capacity);
@@ -143,17 +145,31 @@ export class TimingWheel {
     return earliestNs;
   }
 
-  /** No slot waits for a time before this, ns: the start of the first bucket in use, or Infinity. Constant time. */
-  earliestPossibleNs(): number {
-    if (this.#wheels === 0) return Number.POSITIVE_INFINITY;
+  /**
+   * Notes before which time no slot waits: the start of the first bucket in use, or Infinity. Constant time. It is noted and not
+   * returned, because from 2^31 ns on a time that is returned is allocated.
+   */
+  noteEarliest(): void {
+    if (this.#wheels === 0) {
+      this.#earliestNs[0] = Number.POSITIVE_INFINITY;
+      return;
+    }
     const bucket = this.#firstOccupied();
     const slot = this.#first[bucket] ?? NO_SLOT;
     const timeNs = present(this.#timeNs[slot]);
-    if (this.#next[slot] === NO_SLOT || bucket < BUCKETS) return timeNs;
+    if (this.#next[slot] === NO_SLOT || bucket < BUCKETS) {
+      this.#earliestNs[0] = timeNs;
+      return;
+    }
     // The digits of a time below that of the bucket give its position within the bucket.
     const wheel = bucket >>> DIGIT_BITS;
     const span = 2 ** (wheel * DIGIT_BITS);
-    return Math.floor(timeNs / span) * span;
+    this.#earliestNs[0] = Math.floor(timeNs / span) * span;
+  }
+
+  /** What `noteEarliest` noted last, ns. */
+  get earliestPossibleNs(): number {
+    return present(this.#earliestNs[0]);
   }
 
   /** @throws InvariantViolation if a slot is not where its time belongs. Returns the number of waiting slots. Costs O(waiting). */
