@@ -1,6 +1,6 @@
 import { InvariantViolation, KernelTimeError, ReentryError } from './errors.js';
-import { present } from './present.js';
-import { NO_SLOT, TimingWheel } from './timing-wheel.js';
+import { absent, present } from './present.js';
+import { EARLIEST, NO_SLOT, TAKEN, TimingWheel } from './timing-wheel.js';
 import { powerOfTwoFrom } from './whole-logarithm.js';
 
 export { KernelTimeError } from './errors.js';
@@ -424,10 +424,10 @@ export class EventKernel {
     for (let slot = this.#far.take(low, high); slot !== NO_SLOT; slot = this.#far.take(low, high)) {
       this.#farCount -= 1;
       this.#cells[(slot << RECORD_SHIFT) + IS_FAR] = 0;
-      this.#append(slot, this.#far.timeOf(slot) & WINDOW_MASK);
+      this.#append(slot, (this.#far.notedNs[TAKEN] ?? absent()) & WINDOW_MASK);
     }
     this.#far.noteEarliest();
-    this.#farFromNs = this.#far.earliestPossibleNs;
+    this.#farFromNs = this.#far.notedNs[EARLIEST] ?? absent();
   }
 
   /** The window is empty: advances to the next event beyond it and returns its slot, if it is due by then. */
@@ -437,8 +437,9 @@ export class EventKernel {
     if (slot === NO_SLOT) return NO_SLOT;
     this.#farCount -= 1;
     this.#far.noteEarliest();
-    this.#farFromNs = this.#far.earliestPossibleNs;
-    this.#moveTo(this.#far.timeOf(slot));
+    this.#farFromNs = this.#far.notedNs[EARLIEST] ?? absent();
+    this.#nowNs = this.#far.notedNs[TAKEN] ?? absent();
+    if (this.#nowNs >= this.#refreshNs) this.#moveWindow();
     return slot;
   }
 

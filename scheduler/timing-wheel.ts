@@ -1,6 +1,10 @@
 import { InvariantViolation } from './errors.js';
 import { present } from './present.js';
 /** No event: the end of a list, an empty bucket, nothing due. */
+/** In `notedNs`: before this no slot waits. */
+export const EARLIEST = 0;
+/** In `notedNs`: time of the slot that was taken last. */
+export const TAKEN = 1;
 export const NO_SLOT = -1;
 
 const DIGIT_BITS = 8;
@@ -45,8 +49,8 @@ export class TimingWheel {
   #timeNs: Float64Array;
   #next: Int32Array;
   #previous: Int32Array;
-  /** What `noteEarliest` noted. */
-  readonly #earliestNs = new Float64Array(1).fill(Number.POSITIVE_INFINITY);
+  /** What `noteEarliest` and `take` noted, ns. Read in place: from 2^31 ns on a time that a call returns is allocated. */
+  readonly notedNs = new Float64Array(2).fill(Number.POSITIVE_INFINITY);
 
   constructor(capacity: number) {
     this.#timeNs = new Float64Array(capacity);
@@ -108,7 +112,7 @@ export class TimingWheel {
     this.#previous[next === NO_SLOT ? first : next] = previous;
   }
 
-  /** Removes the earliest slot and moves the cursor to its time; NO_SLOT if it is due only after a time, given in two halves. */
+  /** Removes the earliest slot and moves the cursor to its time; NO_SLOT if it is due only after a time, given in two halves. Its time is noted as `TAKEN`. */
   take(untilLow: number, untilHigh: number): number {
     const untilNs = untilHigh * TWO_32 + (untilLow >>> 0);
     for (;;) {
@@ -129,6 +133,7 @@ export class TimingWheel {
       this.#dropFirst(bucket, slot);
       this.#cursorLow = lowHalf(timeNs);
       this.#cursorHigh = highHalf(timeNs);
+      this.notedNs[TAKEN] = timeNs;
       return slot;
     }
   }
@@ -146,30 +151,24 @@ export class TimingWheel {
   }
 
   /**
-   * Notes before which time no slot waits: the start of the first bucket in use, or Infinity. Constant time. It is noted and not
-   * returned, because from 2^31 ns on a time that is returned is allocated.
+   * Notes as `EARLIEST` before which time no slot waits: the start of the first bucket in use, or Infinity. Constant time.
    */
   noteEarliest(): void {
     if (this.#wheels === 0) {
-      this.#earliestNs[0] = Number.POSITIVE_INFINITY;
+      this.notedNs[EARLIEST] = Number.POSITIVE_INFINITY;
       return;
     }
     const bucket = this.#firstOccupied();
     const slot = this.#first[bucket] ?? NO_SLOT;
     const timeNs = present(this.#timeNs[slot]);
     if (this.#next[slot] === NO_SLOT || bucket < BUCKETS) {
-      this.#earliestNs[0] = timeNs;
+      this.notedNs[EARLIEST] = timeNs;
       return;
     }
     // The digits of a time below that of the bucket give its position within the bucket.
     const wheel = bucket >>> DIGIT_BITS;
     const span = 2 ** (wheel * DIGIT_BITS);
-    this.#earliestNs[0] = Math.floor(timeNs / span) * span;
-  }
-
-  /** What `noteEarliest` noted last, ns. */
-  get earliestPossibleNs(): number {
-    return present(this.#earliestNs[0]);
+    this.notedNs[EARLIEST] = Math.floor(timeNs / span) * span;
   }
 
   /** @throws InvariantViolation if a slot is not where its time belongs. Returns the number of waiting slots. Costs O(waiting). */

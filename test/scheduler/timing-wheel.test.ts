@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NO_SLOT, TimingWheel } from '../../scheduler/timing-wheel.js';
+import { EARLIEST, NO_SLOT, TAKEN, TimingWheel } from '../../scheduler/timing-wheel.js';
 import { runs } from '../support/whole.js';
 
 const CAPACITY = 24;
 
-function earliestOf(wheel: TimingWheel): number {
+function earliestOf(wheel: TimingWheel): number | undefined {
   wheel.noteEarliest();
-  return wheel.earliestPossibleNs;
+  return wheel.notedNs[EARLIEST];
 }
 
 type Call =
@@ -94,6 +94,7 @@ describe('a timing wheel', () => {
             if (due === undefined) continue;
             waiting = waiting.filter((other) => other !== due);
             expect(wheel.timeOf(due.slot)).toBe(due.timeNs);
+            expect(wheel.notedNs[TAKEN]).toBe(due.timeNs);
           }
           expect(wheel.checkInvariants()).toBe(waiting.length);
           const nextNs = earliest(waiting)?.timeNs;
