@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { extname } from 'node:path';
+import { basename, extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { firstLineOf } from './module-fault.js';
 
 /** Endings of files that are programs. */
 export const MODULE_EXTENSIONS: readonly string[] = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'];
@@ -37,9 +38,20 @@ export async function importDefault(file: string): Promise<unknown> {
 
 /** The first line of what a system call, parser or module said. */
 export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = (error as { code?: unknown }).code;
-  return code === 'ENOENT' ? 'no such file' : (error.message.split('\n')[0] ?? error.name);
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  if (code === 'ENOENT') return 'no such file';
+  if (code === 'EISDIR') return 'it is a folder';
+  return error instanceof Error
+    ? (firstSyntaxError(error.message) ?? firstLineOf(error))
+    : firstLineOf(error);
+}
+
+/** Of a TypeScript file that is none, esbuild counts the errors first; then each has a line with its place. */
+function firstSyntaxError(message: string): string | undefined {
+  const [heading = '', first] = message.split('\n');
+  if (!heading.startsWith('Transform failed') || first === undefined) return undefined;
+  const found = /^(?<file>.*):(?<line>\d+):\d+: ERROR: (?<what>.*)$/u.exec(first)?.groups;
+  return found === undefined ? first : `${found.what} (${basename(found.file ?? '')}:${found.line})`;
 }
 
 async function typeScriptLoader(): Promise<(url: string) => Promise<unknown>> {
