@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { basename, extname } from 'node:path';
+import { basename, extname, parse } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { firstLineOf } from './module-fault.js';
 
@@ -27,7 +27,8 @@ export async function importDefault(file: string): Promise<unknown> {
   try {
     module = (await load(pathToFileURL(file).href)) as { default?: unknown };
   } catch (error) {
-    const reason = reasonOf(error);
+    const reason =
+      (error instanceof Error ? firstSyntaxError(error.message, file) : undefined) ?? reasonOf(error);
     const hint = /Cannot find (module|package) 'cdna-nic/u.test(reason)
       ? '; expected cdna-nic to be installed where the file lies, or no import of it'
       : '';
@@ -41,17 +42,19 @@ export function reasonOf(error: unknown): string {
   const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
   if (code === 'ENOENT') return 'no such file';
   if (code === 'EISDIR') return 'it is a folder';
-  return error instanceof Error
-    ? (firstSyntaxError(error.message) ?? firstLineOf(error))
-    : firstLineOf(error);
+  return firstLineOf(error);
 }
 
 /** Of a TypeScript file that is none, esbuild counts the errors first; then each has a line with its place. */
-function firstSyntaxError(message: string): string | undefined {
+function firstSyntaxError(message: string, file: string): string | undefined {
   const [heading = '', first] = message.split('\n');
   if (!heading.startsWith('Transform failed') || first === undefined) return undefined;
-  const found = /^(?<file>.*):(?<line>\d+):\d+: ERROR: (?<what>.*)$/u.exec(first)?.groups;
-  return found === undefined ? first : `${found.what} (${basename(found.file ?? '')}:${found.line})`;
+  const found = /^(?<path>.*):(?<line>\d+):\d+: ERROR: (?<what>.*)$/u.exec(first)?.groups;
+  if (found === undefined) return first;
+  // tsx calls a .mts file .ts.
+  const path = parse(found.path ?? '');
+  const told = path.name === parse(file).name ? basename(file) : path.base;
+  return `${found.what} (${told}:${found.line})`;
 }
 
 async function typeScriptLoader(): Promise<(url: string) => Promise<unknown>> {

@@ -51,8 +51,13 @@ function placeIn(file: string, error: unknown): string {
       const at = line.indexOf(path);
       const rest = at < 0 ? '' : line.slice(at + path.length);
       const number = /^(?:\?[^:]*)?:(\d+)(?::\d+)?/u.exec(rest)?.[1];
-      if (number !== undefined) return ` (${basename(file)}:${number})`;
+      if (number !== undefined) return isOfSource(file, number) ? ` (${basename(file)}:${number})` : '';
     }
   }
   return '';
+}
+
+/** TypeScript is compiled to one long line: without its source map every place is in the first. */
+function isOfSource(file: string, line: string): boolean {
+  return line !== '1' || !file.endsWith('ts');
 }
