@@ -168,7 +168,7 @@ async function written(
     notes,
     results,
     ...(request.attacks ? { attacks: through } : {}),
-    ...(seeds === 1 ? {} : { statistics: seedStatistics(seedSamples(results, through)) }),
+    ...(seeds === 1 ? {} : { statistics: seedStatistics(seedSamples(results, through, loaded.scenario)) }),
   });
   outputs.report('report (JSON)', `${command}.json`, document);
   if (out !== undefined) {

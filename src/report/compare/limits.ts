@@ -4,6 +4,7 @@ import { namesText } from '../guest-rows.js';
 import { cpuFraction } from '../metrics/run-metrics.js';
 import { percent } from '../number-text.js';
 import { type Compared, lesserGoodputPercent } from './compared.js';
+import { keptInsideLines } from './kept-inside.js';
 
 /** From here on the wire was the limit: it stood still at the start, and between frames now and then. */
 export const FULL_WIRE_FRACTION = 0.98;
@@ -22,7 +23,8 @@ export function limitsAnswers(compared: readonly Compared[]): string[] {
       ? `Under all approaches ${text}.`
       : `Under ${names.join(', ')} ${text}.`,
   );
-  return [...shared, ...compared.flatMap(lesserText)];
+  const kept = keptInsideLines(compared);
+  return [...shared, ...compared.flatMap(lesserText), ...(kept === undefined ? [] : [kept.join(' ')])];
 }
 
 /** Who stayed below its due, and why, where its core or its ring was the reason; undefined when neither was. */
