@@ -4,7 +4,7 @@ import type { LetThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run-result.js';
 import { type Compared, compareRuns, guestOf, PRICE_METRICS, shownGuests } from './compare/compared.js';
 import { keptInsideLines } from './compare/kept-inside.js';
-import { belowShareText } from './guest-rows.js';
+import { belowShareText, slackNote } from './guest-rows.js';
 import { GUEST_METRIC } from './metrics/guest-metrics.js';
 import { fewNote, type Metric, metricText, metricTextTable } from './metrics/metric.js';
 import {
@@ -127,7 +127,9 @@ function dueSection(runs: readonly RunResult[]): string {
     }),
     belowShareText(run, MOST_BELOW) ?? '-',
   ]);
-  return `What each guest got of its due (bytes on the wire, of what a fluid link serves by weight)\n\n${plainTable(columns, rows)}\n`;
+  const shown = runs.flatMap((run) => guests.flatMap((name) => guestOf(run, name) ?? []));
+  const note = slackNote(shown);
+  return `What each guest got of its due (bytes on the wire, of what a fluid link serves by weight)\n\n${plainTable(columns, rows)}\n${note === undefined ? '' : `${note}\n`}`;
 }
 
 function losses(runs: readonly RunResult[]): string {

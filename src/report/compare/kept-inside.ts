@@ -23,7 +23,7 @@ function isForGuest(traffic: TrafficSpec): boolean {
 /** Why some approaches have no goodput and no CPU time per bit beside none: two lines; undefined where all have. */
 export function keptInsideLines(compared: readonly Compared[]): readonly [string, string] | undefined {
   const kept = compared.filter((one) => one.keepsInside && one.none !== undefined);
-  if (kept.length === 0) return undefined;
+  if (kept.length === 0 || compared.length === 1) return undefined;
   const names = kept.length === compared.length ? 'all approaches' : kept.map(({ name }) => name).join(', ');
   return [
     `Under ${names} frames between guests stay in the machine, and goodput is of the wire:`,

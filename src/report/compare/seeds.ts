@@ -95,7 +95,7 @@ export function seedsText(heading: RunHeading, samples: readonly SeedSample[], s
     );
   const broken = runs.filter(({ laws }) => laws.some(({ held }) => !held));
   return [
-    `${headingLine(heading)} and the ${seeds - 1} after it`,
+    `${headingLine(heading)} and the ${seeds === 2 ? 'one' : seeds - 1} after it`,
     '',
     `Of each figure: the mean over ${seeds} seeds, the 95 % interval of the mean, the least and the most`,
     '',

@@ -170,7 +170,7 @@ describe('the page of a comparison', () => {
     const { cpuLimited: _core, ...run } = byRing.run;
     const [ring] = limitsAnswers([{ ...byRing, run: { ...run, ringLimited: ['light'] } }]);
     expect(ring).toMatch(
-      /^Under d light got less than was due, because their rings were full .* \(ring-limited: transmitSlots\)\.$/u,
+      /^Under d light got less than was due, because its ring was full .* \(ring-limited: transmitSlots\)\.$/u,
     );
     const driverDomain = limitsAnswers(compareRuns(runs, THROUGH, heading.loaded.scenario)).filter((text) =>
       text.startsWith('driver-domain carries'),
