@@ -1,3 +1,4 @@
+import { PAUSE_QUANTUM_BITS } from '../../nic/mac-control.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import type { Scenario } from '../scenario/schema.js';
 import { namesText } from './guest-rows.js';
@@ -14,9 +15,6 @@ interface TimedEntry {
   readonly atNs: number;
 }
 
-/** Quanta of flow control are of so many bit times (IEEE 802.3, 31B.3.7). */
-const BITS_PER_QUANTUM = 512;
-
 /**
  * What a user should know of what a scenario does at its times, a sentence each: changes and pauses to which the run does not
  * come, pauses that are over when the window begins, and what is not judged where the wire's rate changes in the window.
@@ -28,7 +26,7 @@ export function timedNotes({ changes = [], link, nic }: Scenario, window: Measur
   const changesRate = changes.some(({ rateBps }) => rateBps !== undefined);
   const rateBps = nic?.rateBps ?? DEFAULT_NIC.rateBps;
   const over = pauses.filter(
-    ({ atNs, quanta }) => atNs + (quanta * BITS_PER_QUANTUM * 1e9) / rateBps <= warmUpNs,
+    ({ atNs, quanta }) => atNs + (quanta * PAUSE_QUANTUM_BITS * 1e9) / rateBps <= warmUpNs,
   );
   const isInWindow = changes.some(
     (change) => change.rateBps !== undefined && change.atNs > warmUpNs && change.atNs < endNs,
