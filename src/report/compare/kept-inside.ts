@@ -26,7 +26,7 @@ export function keptInsideLines(compared: readonly Compared[]): readonly [string
   if (kept.length === 0 || compared.length === 1) return undefined;
   const names = kept.length === compared.length ? 'all approaches' : kept.map(({ name }) => name).join(', ');
   return [
-    `Under ${names} frames between guests stay in the machine, and goodput is of the wire:`,
-    'it is not compared with that of none there, nor is CPU time per bit.',
+    `Under ${names} frames between guests stay in the machine.`,
+    'Goodput and latency are of the wire: neither goodput nor CPU time per bit is compared there.',
   ];
 }

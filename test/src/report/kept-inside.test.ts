@@ -66,8 +66,8 @@ describe('guests that ask another guest, whose frames a driver domain passes on 
     expect(cdna).not.toContain('-');
     expect(bridged).toEqual(['driver-domain', '-', '-']);
     expect(text).toContain(
-      'Under driver-domain frames between guests stay in the machine, and goodput is of the wire:\n' +
-        'it is not compared with that of none there, nor is CPU time per bit.\n',
+      'Under driver-domain frames between guests stay in the machine.\n' +
+        'Goodput and latency are of the wire: neither goodput nor CPU time per bit is compared there.\n',
     );
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
   });
