@@ -1,7 +1,6 @@
 import type { RunResult } from '../../machine/run-result.js';
 import type { Scenario, TrafficSpec } from '../../scenario/schema.js';
 import { cpuDomains } from '../metrics/run-metrics.js';
-import type { Compared } from './compared.js';
 
 /** What of a scenario says whether guests send to each other, and whether the card switches. */
 export type GuestsAndCard = Pick<Scenario, 'guests' | 'nic'>;
@@ -20,8 +19,15 @@ function isForGuest(traffic: TrafficSpec): boolean {
   return 'to' in traffic && traffic.to !== undefined;
 }
 
+/** An approach in a comparison, as far as it matters here. */
+interface MaybeKept {
+  readonly name: string;
+  readonly none: RunResult | undefined;
+  readonly keepsInside: boolean;
+}
+
 /** Why some approaches have no goodput and no CPU time per bit beside none: two lines; undefined where all have. */
-export function keptInsideLines(compared: readonly Compared[]): readonly [string, string] | undefined {
+export function keptInsideLines(compared: readonly MaybeKept[]): readonly [string, string] | undefined {
   const kept = compared.filter((one) => one.keepsInside && one.none !== undefined);
   if (kept.length === 0 || compared.length === 1) return undefined;
   const names = kept.length === compared.length ? 'all approaches' : kept.map(({ name }) => name).join(', ');
