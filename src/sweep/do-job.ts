@@ -6,6 +6,7 @@ import { approachOptions } from '../machine/protection.js';
 import { readCaptures } from '../machine/read-captures.js';
 import { Run } from '../machine/run.js';
 import type { CaptureStore } from '../machine/traffic.js';
+import { ModuleFault } from '../scenario/module-fault.js';
 import { OwnModules } from '../scenario/own-modules.js';
 import { requireContent } from './file-hash.js';
 import { type AttackOutcome, type Outcome, outcomeOf, type RunOutcome } from './outcome.js';
@@ -30,6 +31,8 @@ export async function doJob({ job, allowModules }: JobCall): Promise<Outcome> {
   try {
     return job.kind === 'run' ? await doRun(job, allowModules) : doAttacks(job);
   } catch (error) {
+    // The module may be mended by the next call.
+    if (error instanceof ModuleFault) return { error: error.message, isFinal: false };
     if (error instanceof UserError || error instanceof RangeError) return { error: error.message };
     throw error;
   }
