@@ -17,6 +17,7 @@ import { chartSvg } from '../report/charts/draw.js';
 import { type NamedText, OutputFolder } from '../report/output-folder.js';
 import { ofCommandLine } from '../scenario/own-modules.js';
 import { packageFolder } from '../scenario/package-folder.js';
+import { resultOf } from '../work/refusable.js';
 import { UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { formatDuration, parseDuration } from './duration.js';
@@ -46,9 +47,10 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
       : new OutputFolder(out, fileNames(settings.workloads), options.force === true);
   const { findings, document, written } = await untilWritten(folder, async (interruption) => {
     const findings = await longWork(io, jobsOf(options, io), interruption, async ({ workers, show }) => {
-      const rows = await workers.each('fairness/discipline', tasks, (done) =>
+      const outcomes = await workers.each('fairness/discipline', tasks, (done) =>
         show(`fairness ${done}/${tasks.length}`),
       );
+      const rows = outcomes.map(resultOf);
       const { workloads, disciplines } = settings;
       return workloads.map((name, index) =>
         workloadFinding(
