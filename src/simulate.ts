@@ -94,14 +94,14 @@ export async function simulate(
   if (!checked.success) throw scenarioErrorOf('simulate', optionsSchema, options, checked.error);
   const { signal, progress } = options;
   signal?.throwIfAborted();
-  const settings = await settingsOf(scenario, options);
+  const { under, ...settings } = await settingsOf(scenario, options);
   return catchingObserverErrors(async (check) => {
     signal?.throwIfAborted();
-    const run = new Run(settings);
+    const run = under(() => new Run(settings));
     try {
       options.prepare?.(run.machine);
       while (!run.done) {
-        const fraction = run.advance();
+        const fraction = under(() => run.advance());
         progress?.(fraction);
         await setImmediate();
         check();
@@ -160,6 +160,8 @@ async function settingsOf(scenario: ScenarioInput | string, options: SimulateOpt
     seed: options.seed ?? checked.seed ?? RUN_DEFAULTS.seed,
     warmUpNs,
     durationNs,
+    under: <T>(work: () => T): T =>
+      typeof protection === 'string' ? modules.under(protection, work) : work(),
   };
 }
 

@@ -100,7 +100,11 @@ export function choiceAnswers(compared: readonly Compared[]): string[] {
 function tiedText(compared: readonly Compared[], { through }: Doubt, best: Compared): string {
   const fewest = best.through === undefined ? undefined : through(best.through);
   const tied = compared.filter(
-    (one) => one !== best && one.through !== undefined && through(one.through) === fewest,
+    (one) =>
+      one !== best &&
+      one.through !== undefined &&
+      through(one.through) === fewest &&
+      PRICE_METRICS.cpuPerBit.of(one) !== undefined,
   );
   if (tied.length === 0) return '';
   return ` (as many as ${tied.map(({ name }) => name).join(', ')}, which ${tied.length === 1 ? 'takes' : 'take'} no less CPU time)`;
@@ -130,7 +134,9 @@ function lightGuestAnswer(compared: readonly Compared[]): string | undefined {
     const times = guest.latencyNs.p99Ns / Math.max(1, without.latencyNs.p99Ns);
     return [{ one, through, times, text: `${metricText(GUEST_METRIC.latencyP99Ns, guest)} us` }];
   });
-  const fit = known.filter(({ one, times }) => times <= LITTLE_LONGER && carriesAsMuch(one));
+  const fit = known.filter(
+    ({ one, times }) => times <= LITTLE_LONGER && !one.keepsInside && carriesAsMuch(one),
+  );
   const costs = ({ one }: (typeof known)[number]) => PRICE_METRICS.cpuPerBit.of(one) as number;
   const [best] = fit.sort(
     (a, b) => a.through.through - b.through.through || costs(a) - costs(b) || a.times - b.times,

@@ -57,7 +57,7 @@ export function describeComparison(
   // Of several seeds the figures show the first, and one figure how far the others are from it.
   const seeds = new Set(everyRun.map(({ seed }) => seed)).size;
   const runs = everyRun.filter(({ seed }) => seed === heading.seed);
-  const compared = compareRuns(runs, through);
+  const compared = compareRuns(runs, through, heading.loaded.scenario);
   const origin = { repeat, parameters: parametersOf(heading, runs) };
   const isOne = runs.length === 1;
   const opening = priceFigure(compared);
@@ -82,7 +82,9 @@ export function describeComparison(
         figures: existing(
           choiceFigure(compared),
           opening === undefined ? inShort(compared) : undefined,
-          seeds === 1 ? undefined : seedsFigure(seedSamples(everyRun, through), seeds),
+          seeds === 1
+            ? undefined
+            : seedsFigure(seedSamples(everyRun, through, heading.loaded.scenario), seeds),
         ),
         origin,
       },
@@ -217,22 +219,32 @@ function oneAnswer({ run }: Compared): string {
 }
 
 function costAnswer(compared: readonly Compared[]): string {
-  const rates = ranked(compared, ({ run }) => run.goodputBps);
+  // Beside the others, goodput of a run whose frames stay inside is no measure of what it carries.
+  const rates = ranked(
+    compared.filter(({ keepsInside }) => !keepsInside),
+    ({ run }) => run.goodputBps,
+  );
   const work = ranked(compared, ({ run }) => 1 - run.cpu.idleFraction);
   const perBit = ranked(compared, (one) => PRICE_METRICS.cpuPerBit.of(one) as number | undefined);
-  const [slow, fast] = [rates[0], rates.at(-1)];
-  if (slow === undefined || fast === undefined) return '';
-  const isAlike = (fast.value - slow.value) / Math.max(1, fast.value) < ALIKE;
-  const goodput = isAlike
-    ? `Goodput is alike under all, ${megabits(slow.value)} to ${megabits(fast.value)} Mb/s out: what differs is the price.`
-    : `Goodput goes from ${megabits(slow.value)} Mb/s out (${slow.name}) to ${megabits(fast.value)} Mb/s (${fast.name}).`;
+  if (compared.length === 0) return '';
+  const goodput = goodputText(rates, rates.length === compared.length ? 'all' : 'the others');
   const cores = counted(present(compared[0]).run.cpu.cores, 'core');
   const ends = (list: typeof work, text: (value: number) => string) =>
     `${text(present(list[0]).value)} (${present(list[0]).name}) to ${text(present(list.at(-1)).value)} (${present(list.at(-1)).name})`;
   const busy = `${cores} are busy from ${ends(work, (value) => `${percent(value)} %`)}`;
   return perBit.length < 2
-    ? `${goodput} ${busy}.`
-    : `${goodput} ${busy}; per bit that is carried, CPU time is ${ends(perBit, (value) => value.toFixed(2))} times that without protection.`;
+    ? `${goodput}${busy}.`
+    : `${goodput}${busy}; per bit that is carried, CPU time is ${ends(perBit, (value) => value.toFixed(2))} times that without protection.`;
+}
+
+/** How far goodputs are apart, the least first: a sentence with a space behind it; empty where there are no two. */
+function goodputText(rates: ReturnType<typeof ranked>, which: string): string {
+  const [slow, fast] = [rates[0], rates.at(-1)];
+  if (slow === undefined || fast === undefined || rates.length < 2) return '';
+  const isAlike = (fast.value - slow.value) / Math.max(1, fast.value) < ALIKE;
+  return isAlike
+    ? `Goodput is alike under ${which}, ${megabits(slow.value)} to ${megabits(fast.value)} Mb/s out: what differs is the price. `
+    : `Goodput goes from ${megabits(slow.value)} Mb/s out (${slow.name}) to ${megabits(fast.value)} Mb/s (${fast.name}). `;
 }
 
 /** Guest by guest: percentiles of guests with different loads are never pooled. */
