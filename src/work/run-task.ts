@@ -63,8 +63,8 @@ export async function runStepwise(
   const modules = await OwnModules.load(task.moduleNames, task.allowModules);
   const writers: (RunCapture | RunTrace)[] = [];
   try {
-    const run = inScenario(
-      source,
+    const within = <T>(work: () => T): T => inScenario(source, () => modules.under(approach, work));
+    const run = within(
       () =>
         new Run({
           scenario,
@@ -92,7 +92,7 @@ export async function runStepwise(
         }),
     );
     while (!run.done) {
-      const fraction = inScenario(source, () => run.advance());
+      const fraction = within(() => run.advance());
       // What the disk refuses is met inside of an observer, and told here.
       for (const { file } of writers) if (file.failure !== undefined) throw file.failure;
       await pause(fraction);
