@@ -55,22 +55,16 @@ export function defaultWarmUpNs(durationNs: number, { guests }: Pick<Scenario, '
 
 const optionsSchema = z.strictObject({
   protection: z
-    .union([
-      z.string(),
-      z.custom<ProtectionPlan>(
-        (value) => isObject(value) && 'build' in value && isFunction(value.build),
-        'expected the name of an approach, or one that can be built',
-      ),
-    ])
+    .custom<string | ProtectionPlan>(
+      (value) => typeof value === 'string' || isPlan(value),
+      'expected the name of an approach, or one that can be built: new Cdna()',
+    )
     .optional(),
   discipline: z
-    .union([
-      z.string(),
-      z.custom<DisciplineMaker>(
-        (value) => typeof value === 'function',
-        'expected the name of a discipline, or a function that makes one',
-      ),
-    ])
+    .custom<string | DisciplineMaker>(
+      (value) => typeof value === 'string' || isFunction(value),
+      'expected the name of a discipline, or a function that makes one',
+    )
     .optional(),
   seed: scenarioSchema.shape.seed,
   warmUpNs: scenarioSchema.shape.warmUpNs,
@@ -196,6 +190,14 @@ function closeAfterFailure(run: Run): void {
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
+}
+
+/** Whether it is an approach with its options: built at once, or with what lies between the guests and the card. */
+function isPlan(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    (isFunction(Reflect.get(value, 'build')) || isFunction(Reflect.get(value, 'interpose')))
+  );
 }
 
 function isFunction(value: unknown): boolean {

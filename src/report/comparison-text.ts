@@ -15,6 +15,7 @@ import {
 } from './metrics/run-metrics.js';
 import { counts } from './number-text.js';
 import { type Column, plainTable } from './plain-table.js';
+import { portLines } from './port-text.js';
 import { headingLine, type RunHeading } from './run-heading.js';
 
 const { worstLatencyP99Ns: _worst, wireBusyFraction: _wire, ...TRAFFIC } = TRAFFIC_METRICS;
@@ -38,6 +39,7 @@ export function comparisonText(
   const paused = runs.filter(({ flowControl }) => flowControl !== undefined);
   return [
     headingLine(heading),
+    ...portLines(heading.loaded.scenario),
     '',
     priceSection(compareRuns(runs, through, heading.loaded.scenario), cores),
     latencySection(runs),

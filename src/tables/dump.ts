@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import * as z from 'zod';
 import { UserError } from '../../scheduler/errors.js';
+import { expectationText } from '../scenario/expectation-text.js';
 import { reasonOf } from '../scenario/import-module.js';
 import { parsePage, parseRequester, parseWhole } from './address.js';
 import { DumpPages } from './dump-pages.js';
@@ -259,25 +260,15 @@ function checked<T>(schema: z.ZodType<T>, data: object, source: string): T {
   const result = schema.safeParse(data);
   if (result.success) return result.data;
   const { issues } = result.error;
-  const lines = issues.slice(0, MAX_ISSUES).map(({ path, message }) => {
+  const lines = issues.slice(0, MAX_ISSUES).map((issue) => {
+    const { path } = issue;
     const name = path.map((part, at) =>
       typeof part === 'number' ? `[${part}]` : at > 0 ? `.${String(part)}` : String(part),
     );
-    return `${name.join('')} is ${shown(valueAt(data, path))}, ${expectation(message)}`;
+    return `${name.join('')} is ${shown(valueAt(data, path))}, ${expectationText(issue)}`;
   });
   if (issues.length > MAX_ISSUES) lines.push(`and ${issues.length - MAX_ISSUES} more`);
   throw new DumpError(`${source}: ${lines.join('; ')}`);
-}
-
-/** Messages of zod read "Invalid input: expected array, received string"; ours begin with "expected". */
-function expectation(message: string): string {
-  const at = message.indexOf('expected ');
-  return at < 0
-    ? message
-    : message
-        .slice(at)
-        .replace(/, received .*$/, '')
-        .replace('record', 'an object');
 }
 
 function valueAt(data: unknown, path: readonly PropertyKey[]): unknown {

@@ -1,13 +1,11 @@
 import { DEFAULT_HOST } from '../../../host/host.js';
 import { type Approach, NAMED_APPROACHES } from '../../../host/protection/approaches.js';
-import { DEFAULT_NIC } from '../../../nic/parameters.js';
 import { counted } from '../../../scheduler/counted.js';
 import { present } from '../../../scheduler/present.js';
 import { gatesAnswer } from '../../attack/gates-answer.js';
 import type { LetThrough } from '../../attack/let-through.js';
 import { expandGuests } from '../../machine/expand-guests.js';
 import type { RunResult } from '../../machine/run-result.js';
-import type { Scenario } from '../../scenario/schema.js';
 import { captureText, replayedCaptures } from '../capture-text.js';
 import type { FigureParameter, ReportFigure } from '../html/figure.js';
 import { html, idOf, type Markup } from '../html/markup.js';
@@ -16,6 +14,7 @@ import { pinnedLinesFigure } from '../html/pinned.js';
 import { cpuFraction } from '../metrics/run-metrics.js';
 import { megabits, microseconds, percent } from '../number-text.js';
 import { APPROACHES_PAGE } from '../page-names.js';
+import { portText } from '../port-text.js';
 import { headingLine, type RunHeading } from '../run-heading.js';
 import { choiceAnswers, choiceFigure } from './choice.js';
 import { type Compared, compareRuns, mostSlowed, PRICE_METRICS, ranked, shownGuests } from './compared.js';
@@ -33,8 +32,6 @@ import { seedSamples, seedsFigure } from './seeds.js';
 import { sharesFigure } from './shares-figure.js';
 
 const MOST_GUESTS_NAMED = 12;
-/** Rates that the wire gets while the run goes on, likewise. */
-const MOST_RATES_NAMED = 6;
 /** Goodputs within this fraction of the largest are alike. */
 const ALIKE = 0.02;
 
@@ -301,19 +298,6 @@ function replayParameters([first]: readonly RunResult[]): FigureParameter[] {
   return replayedCaptures(first)
     .slice(0, MOST_GUESTS_NAMED)
     .map(({ guest, capture }) => ({ name: `replay of ${guest}`, value: captureText(capture) }));
-}
-
-/** Rate of the wire; with those that it gets, and when. */
-function portText({ nic, changes = [] }: Scenario): string {
-  const first = `${(nic?.rateBps ?? DEFAULT_NIC.rateBps) / 1e9} Gb/s`;
-  const later = changes
-    .flatMap(({ atNs, rateBps }) => (rateBps === undefined ? [] : [{ atNs, rateBps }]))
-    .sort((one, other) => one.atNs - other.atNs);
-  const named = later
-    .slice(0, MOST_RATES_NAMED)
-    .map(({ atNs, rateBps }) => `${rateBps / 1e9} Gb/s from ${atNs / 1e6} ms on`);
-  const more = later.length > named.length ? [`and ${later.length - named.length} more`] : [];
-  return [first, ...named, ...more].join(', ');
 }
 
 function parametersOf(

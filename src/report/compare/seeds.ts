@@ -7,6 +7,7 @@ import { type Metric, metricAxis, metricHead } from '../metrics/metric.js';
 import { RUN_METRICS } from '../metrics/run-metrics.js';
 import { type SampleStatistics, sampleOf, sampleText } from '../metrics/sample.js';
 import { plainTable } from '../plain-table.js';
+import { portLines } from '../port-text.js';
 import { headingLine, type RunHeading } from '../run-heading.js';
 import { type Compared, compareRuns, guestOf, ofRun, PRICE_METRICS, shownGuests } from './compared.js';
 import { type GuestsAndCard, keptInsideLines } from './kept-inside.js';
@@ -96,6 +97,7 @@ export function seedsText(heading: RunHeading, samples: readonly SeedSample[], s
   const broken = runs.filter(({ laws }) => laws.some(({ held }) => !held));
   return [
     `${headingLine(heading)} and the ${seeds === 2 ? 'one' : seeds - 1} after it`,
+    ...portLines(heading.loaded.scenario),
     '',
     `Of each figure: the mean over ${seeds} seeds, the 95 % interval of the mean, the least and the most`,
     '',

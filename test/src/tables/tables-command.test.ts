@@ -242,7 +242,7 @@ describe('a damaged file', () => {
     );
     await refused(
       (dump) => Object.assign(dump, { translations: 'none' }),
-      'translations is "none", expected array',
+      'translations is "none", expected a list',
     );
     await refused((dump) => Object.assign(dump, { frames: [] }), 'frames is [], expected an object');
   });
