@@ -87,13 +87,18 @@ export function choiceAnswers(compared: readonly Compared[]): string[] {
       if (through === undefined) return '';
       const got = `${doubt.through(through)} of ${doubt.of(through)}`;
       return index === 0
-        ? `${one.name} lets the fewest ${doubt.attacks} through, ${got}${tiedText(compared, doubt, one)}, at ${timesText(one)} the CPU time per bit${fillsText(one)}`
+        ? `${one.name} lets the fewest ${doubt.attacks} through${scopeText(compared)}, ${got}${tiedText(compared, doubt, one)}, at ${timesText(one)} the CPU time per bit${fillsText(one)}`
         : `${one.name} lets ${got} through, at ${timesText(one)}${fillsText(one)}`;
     });
     return [`If ${doubt.text}: ${parts.join('; ')}.`];
   });
   const light = lightGuestAnswer(compared);
   return [...(light === undefined ? [] : [light]), ...sentences];
+}
+
+/** Of whom it is said, where the price of some is not known. */
+function scopeText(compared: readonly Compared[]): string {
+  return compared.some(({ keepsInside }) => keepsInside) ? ' of those with a price per bit' : '';
 }
 
 /** Others that let as few through: they take as much CPU time, or more. */
@@ -181,7 +186,7 @@ export function choiceFigure(compared: readonly Compared[]): ReportFigure | unde
   return {
     id: 'choice',
     title: 'Approaches that no other beats in attacks and CPU time',
-    sentence: `Whichever lets fewer attacks through than one of these takes more CPU time per bit. Of ${counted(compared.length, 'approach', 'approaches')} ${counted(chosen.length, 'is', 'are')} left.${waitingText(compared)} Latency is the 99th percentile in us, with the multiple of that without protection in brackets.`,
+    sentence: `Whichever lets fewer attacks through than one of these takes more CPU time per bit${scopeText(compared)}. Of ${counted(compared.length, 'approach', 'approaches')} ${counted(chosen.length, 'is', 'are')} left.${waitingText(compared)} Latency is the 99th percentile in us, with the multiple of that without protection in brackets.`,
     table: {
       heads: [
         'approach',

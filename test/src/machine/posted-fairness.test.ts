@@ -320,7 +320,7 @@ describe('a guest whose ring holds less than the FIFO of the card', () => {
     expect(small?.fairShareGot).toBeLessThan(0.96);
     expect(result.ringLimited).toEqual(['small']);
     expect(result).not.toHaveProperty('cpuLimited');
-    const text = 'ring-limited: small sent less than the wire had for them';
+    const text = 'ring-limited: small sent less than the wire had for it';
     expect(limitedText(result)).toContain(text);
     const law = result.laws.find(({ law: name }) => name === 'transmit-fairness');
     expect(law).toMatchObject({ held: true, detail: expect.stringMatching(/; ring-limited: small$/u) });

@@ -81,6 +81,19 @@ describe('guests that ask another guest, whose frames a driver domain passes on 
     expect(said).not.toMatch(/Goodput goes from [\d.,]+ Mb\/s out \(driver-domain\)/u);
   });
 
+  test('what is said of the fewest attacks is said of the approaches that have a price', () => {
+    const through = runs.map(({ protection }, index) => ({
+      ...{ approach: protection, byGuests: 9 - index, ofGuests: 10, byCards: 0, ofCards: 0 },
+      ...{ through: 9 - index, of: 10, attacks: [] },
+    }));
+    const { answer } = describeComparison(headingOf(scenario), runs, 'again', through);
+    const guests = answer.find((text) => text.startsWith('If guests are not trusted'));
+    expect(guests).toContain(
+      'cdna lets the fewest attacks by guests through of those with a price per bit, 8 of 10',
+    );
+    expect(guests).not.toContain('driver-domain');
+  });
+
   test('statistics over seeds leave both out for it', () => {
     const statistics = seedStatistics(seedSamples(runs, [], scenario));
     const named = (approach: string) =>
