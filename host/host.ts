@@ -2,6 +2,7 @@ import { hostPhysicalAddress, PAGE_BYTES, pageOf } from '../nic/addresses.js';
 import type { NicInstruments, WirePort } from '../nic/host-port.js';
 import { Nic } from '../nic/nic.js';
 import { DEFAULT_NIC, type NicParameters } from '../nic/parameters.js';
+import { refuseValue } from '../scheduler/checked-values.js';
 import type { Discipline } from '../scheduler/discipline.js';
 import type { EventKernel } from '../scheduler/event-kernel.js';
 import { refuseUnknownOptions } from '../scheduler/known-options.js';
@@ -11,7 +12,7 @@ import { type CostName, costTable } from './cpu/costs.js';
 import { Processor } from './cpu/processor.js';
 import type { HostParts } from './host-parts.js';
 import type { Domain } from './hypervisor/domain.js';
-import { type FaultPolicy, Hypervisor } from './hypervisor/hypervisor.js';
+import { FAULT_POLICIES, type FaultPolicy, Hypervisor } from './hypervisor/hypervisor.js';
 import { INTERRUPT_WINDOW_END, INTERRUPT_WINDOW_START } from './iommu/table-walker.js';
 import { PageOwnership } from './memory/page-ownership.js';
 import { PhysicalMemory } from './memory/physical-memory.js';
@@ -66,11 +67,12 @@ export class Host<P extends Protection = Protection> implements HostParts {
   readonly hypervisor: Hypervisor;
   readonly protection: P;
 
-  /** @throws RangeError for parameters that no machine can have. */
+  /** @throws ParameterError for parameters that no machine can have. */
   constructor(assembly: HostAssembly<P>) {
     refuseUnknownOptions('host', assembly.host ?? {}, DEFAULT_HOST);
     refuseUnknownOptions('nic', assembly.nic ?? {}, DEFAULT_NIC);
     const parameters: HostParameters = { ...DEFAULT_HOST, ...assembly.host };
+    assertHostParameters(parameters);
     const { kernel, protection: plan } = assembly;
     this.kernel = kernel;
     this.memory = new PhysicalMemory(parameters.memoryBytes / PAGE_BYTES);
@@ -148,4 +150,14 @@ export class Host<P extends Protection = Protection> implements HostParts {
     this.nic.checkInvariants();
     this.protection.checkInvariants();
   }
+}
+
+/** What no part of the machine looks at, or knows by another name. @throws ParameterError */
+function assertHostParameters({ memoryBytes, memory, faultPolicy }: HostParameters): void {
+  const isWholePages = Number.isSafeInteger(memoryBytes) && memoryBytes > 0 && memoryBytes % PAGE_BYTES === 0;
+  if (!isWholePages) refuseValue('host.memoryBytes', memoryBytes, `a multiple of ${PAGE_BYTES}`);
+  if (typeof memory !== 'object' || memory === null)
+    refuseValue('host.memory', memory, `an object with ${Object.keys(DEFAULT_MEMORY_TIMINGS).join(' and ')}`);
+  if (!FAULT_POLICIES.includes(faultPolicy))
+    refuseValue('host.faultPolicy', faultPolicy, `one of: ${FAULT_POLICIES.join(', ')}`);
 }

@@ -55,22 +55,16 @@ export function defaultWarmUpNs(durationNs: number, { guests }: Pick<Scenario, '
 
 const optionsSchema = z.strictObject({
   protection: z
-    .union([
-      z.string(),
-      z.custom<ProtectionPlan>(
-        (value) => isObject(value) && 'build' in value && isFunction(value.build),
-        'expected the name of an approach, or one that can be built',
-      ),
-    ])
+    .custom<string | ProtectionPlan>(
+      (value) => typeof value === 'string' || isPlan(value),
+      'expected the name of an approach, or one that can be built: new Cdna()',
+    )
     .optional(),
   discipline: z
-    .union([
-      z.string(),
-      z.custom<DisciplineMaker>(
-        (value) => typeof value === 'function',
-        'expected the name of a discipline, or a function that makes one',
-      ),
-    ])
+    .custom<string | DisciplineMaker>(
+      (value) => typeof value === 'string' || isFunction(value),
+      'expected the name of a discipline, or a function that makes one',
+    )
     .optional(),
   seed: scenarioSchema.shape.seed,
   warmUpNs: scenarioSchema.shape.warmUpNs,
@@ -100,14 +94,14 @@ export async function simulate(
   if (!checked.success) throw scenarioErrorOf('simulate', optionsSchema, options, checked.error);
   const { signal, progress } = options;
   signal?.throwIfAborted();
-  const settings = await settingsOf(scenario, options);
+  const { under, ...settings } = await settingsOf(scenario, options);
   return catchingObserverErrors(async (check) => {
     signal?.throwIfAborted();
-    const run = new Run(settings);
+    const run = under(() => new Run(settings));
     try {
       options.prepare?.(run.machine);
       while (!run.done) {
-        const fraction = run.advance();
+        const fraction = under(() => run.advance());
         progress?.(fraction);
         await setImmediate();
         check();
@@ -166,6 +160,8 @@ async function settingsOf(scenario: ScenarioInput | string, options: SimulateOpt
     seed: options.seed ?? checked.seed ?? RUN_DEFAULTS.seed,
     warmUpNs,
     durationNs,
+    under: <T>(work: () => T): T =>
+      typeof protection === 'string' ? modules.under(protection, work) : work(),
   };
 }
 
@@ -194,6 +190,14 @@ function closeAfterFailure(run: Run): void {
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
+}
+
+/** Whether it is an approach with its options: built at once, or with what lies between the guests and the card. */
+function isPlan(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    (isFunction(Reflect.get(value, 'build')) || isFunction(Reflect.get(value, 'interpose')))
+  );
 }
 
 function isFunction(value: unknown): boolean {

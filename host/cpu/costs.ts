@@ -1,4 +1,5 @@
 import type { Branded } from '../../scheduler/branded.js';
+import { refuseValue } from '../../scheduler/checked-values.js';
 import { ParameterError } from '../../scheduler/errors.js';
 
 /** How sure a figure is, as docs/calibration.md explains. */
@@ -129,12 +130,13 @@ export function costTable(overrides: Partial<Record<CostName, number>> = {}): Re
   const table = Object.fromEntries(
     Object.entries(COSTS).map(([name, { cycles }]) => [name, cycles]),
   ) as Record<CostName, number>;
+  if (typeof overrides !== 'object' || overrides === null || Array.isArray(overrides))
+    refuseValue('costs', overrides, 'an object with costs by their names, in cycles');
   for (const [name, cycles] of Object.entries(overrides)) {
     if (!Object.hasOwn(table, name))
       throw new ParameterError(`costs.${name} is not a cost; there are ${Object.keys(table).join(', ')}`);
-    if (!(cycles >= 0 && cycles <= MOST_COST_CYCLES)) {
-      throw new ParameterError(`costs.${name} is ${cycles}, expected cycles from 0 to ${MOST_COST_CYCLES}`);
-    }
+    if (!(typeof cycles === 'number' && cycles >= 0 && cycles <= MOST_COST_CYCLES))
+      refuseValue(`costs.${name}`, cycles, `cycles from 0 to ${MOST_COST_CYCLES}`);
     table[name as CostName] = cycles;
   }
   return table;

@@ -1,4 +1,4 @@
-import { ParameterError } from '../../scheduler/errors.js';
+import { refuseValue } from '../../scheduler/checked-values.js';
 import { refuseUnknownOptions } from '../../scheduler/known-options.js';
 import type { TimingParameter } from './translation/parameters.js';
 
@@ -50,7 +50,7 @@ export function queueTiming(changes: Partial<QueueTiming> = {}): QueueTiming {
   ) as Record<QueueTimingName, number>;
   for (const name of names) {
     if (!Number.isInteger(all[name]) || all[name] < 0 || all[name] > 1e9) {
-      throw new ParameterError(`iommu.${name} is ${all[name]}, expected whole nanoseconds from 0 to 10^9`);
+      refuseValue(`iommu.queueTiming.${name}`, all[name], 'whole nanoseconds from 0 to 10^9');
     }
   }
   return all;

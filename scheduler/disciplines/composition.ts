@@ -181,7 +181,7 @@ class Reader {
       return { kind: 'prefixed', prefix: word, inner: this.#composition() };
     }
     const entry = DISCIPLINES.find((candidate) => candidate.name === word);
-    if (entry === undefined) this.#refuse(word);
+    if (entry === undefined) this.#refuse(this.#path(from) ?? word);
     return this.#below({ kind: 'single', entry });
   }
 
@@ -204,6 +204,11 @@ class Reader {
     const from = this.#at;
     while (this.#at < this.#name.length && !'/:()'.includes(this.#name.charAt(this.#at))) this.#at += 1;
     return this.#name.slice(from, this.#at);
+  }
+
+  /** The path of a module that begins here, whose slashes are no levels. */
+  #path(from: number): string | undefined {
+    return /^\.{1,2}\/[^:()]*/u.exec(this.#name.slice(from))?.[0];
   }
 
   #takes(character: string): boolean {

@@ -1,56 +1,15 @@
 import fc from 'fast-check';
-import type { Discipline, Share } from '../discipline.js';
+import type { Discipline } from '../discipline.js';
 import { ParameterError } from '../errors.js';
 import { present } from '../present.js';
+import { type CheckOptions, checkCheckOptions, scriptPath } from './check-options.js';
+import { checkMaker } from './discipline-maker.js';
 import { LawBroken } from './law-broken.js';
-import type { RelativeFairnessBound } from './relative-fairness-law.js';
 import { requireScript, type Script, scriptFromJson } from './script.js';
 import { seedOfScript } from './script-seed.js';
-import { LONG_RUNS, longRun, type ScriptOptions, scripts } from './scripts.js';
+import { anyLongRun, anyScript, LONG_RUNS, type ScriptOptions } from './scripts.js';
 import { SmallerScript } from './smaller-script.js';
-import type { StarvationBound } from './starvation-law.js';
 import { DETERMINISM, type TrialOutcome, type TrialSettings, tryScript } from './trial.js';
-import type { PublishedOrder } from './virtual-link.js';
-
-/** How a discipline is checked. */
-export interface CheckOptions {
-  /**
-   * Bound on |S_i/w_i - S_j/w_j|, bytes per unit of weight, or `none` for a discipline that promises no shares: the laws
-   * that need a bound are then left out. @defaultValue the discipline's `relativeFairnessBoundBytes`
-   */
-  readonly bound?: RelativeFairnessBound | 'none';
-  /** Bound on the bytes of other contexts while one waits. @defaultValue derived from the relative fairness bound */
-  readonly starvationBound?: StarvationBound;
-  /** A published order that the discipline claims to follow exactly; a fresh model at each call. */
-  readonly order?: () => PublishedOrder;
-  /** Random scripts to play. @defaultValue 200 */
-  readonly numRuns?: number;
-  /** Repeats a check. @defaultValue the seed that fast-check is configured with */
-  readonly seed?: number;
-  /** With `seed`: plays one script of a check alone, as a `LawBroken` names it, e.g. `script 17` or `long run 2`. */
-  readonly path?: string;
-  /** Plays this script alone: of a `LawBroken`, or its JSON text. */
-  readonly replay?: Script | string;
-  /** Most contexts at once. @defaultValue 6 */
-  readonly maxContexts?: number;
-  /** Most steps per script. @defaultValue 60 */
-  readonly maxSteps?: number;
-  /** Shares for a given number of contexts, where a discipline needs more than weights. */
-  readonly shares?: (contexts: number) => fc.Arbitrary<Share[]>;
-  /** Rate of the virtual link, bits per second; a discipline that follows a reference system must be made for the same rate. @defaultValue 10^9 */
-  readonly linkBps?: number;
-  /**
-   * Rates that the link may get during a script, bits per second: a discipline that was made for one has to have
-   * `linkRateChanged`. @defaultValue none: it keeps its own
-   */
-  readonly rates?: readonly number[];
-  /** Frames of each of the four long runs, in which three contexts are always backlogged; 0 for none. @defaultValue 100,000 */
-  readonly longRunFrames?: number;
-  /** Whether a script that breaks a law is made smaller before it is reported. @defaultValue true */
-  readonly minimise?: boolean;
-  /** Largest |S_i/S_j - w_i/w_j| after a long run, as a fraction of w_i/w_j. @defaultValue 0.05 */
-  readonly longRunTolerance?: number;
-}
 
 /** What a check has covered; a check without comparisons proves nothing. */
 export interface CheckReport {
@@ -83,8 +42,12 @@ export interface CheckReport {
  * @param makeDiscipline a fresh, empty discipline at each call.
  * @throws LawBroken with the smallest script found, as a timeline of arrivals and grants, and as data that `replay` takes.
  *   `nothing was compared` is a law too: a discipline with an infinite bound must be checked with `bound: 'none'`.
+ * @throws ParameterError for what makes no discipline, and for an option that is not known or has a value that it must
+ *   not have, before any script is played
  */
 export function checkDiscipline(makeDiscipline: () => Discipline, options: CheckOptions = {}): CheckReport {
+  checkMaker(makeDiscipline);
+  checkCheckOptions(options);
   return new Check(makeDiscipline, options).run();
 }
 
@@ -135,7 +98,7 @@ class Check {
       return this.#report();
     }
     if (path !== undefined) {
-      const { label, run } = requirePath(path);
+      const { label, run } = scriptPath('path', path);
       this.#judge(this.#draw(label === 'script' ? random : long, run), path);
       return this.#report();
     }
@@ -152,11 +115,11 @@ class Check {
     const { numRuns = 200 } = this.#options;
     const options: ScriptOptions = this.#options;
     return [
-      { label: 'script', numRuns, arbitrary: () => scripts(options) },
+      { label: 'script', numRuns, arbitrary: () => anyScript(options) },
       {
         label: 'long run',
         numRuns: LONG_RUNS,
-        arbitrary: (run) => longRun(run, longRunFrames, options),
+        arbitrary: (run) => anyLongRun(run, longRunFrames, options),
       },
     ];
   }
@@ -248,11 +211,4 @@ class Check {
       seed: this.#seed,
     };
   }
-}
-
-function requirePath(path: string): { readonly label: Source['label']; readonly run: number } {
-  const match = /^(script|long run) (\d+)$/.exec(path);
-  if (match === null)
-    throw new ParameterError(`path is "${path}", expected "script" or "long run" and a number`);
-  return { label: match[1] === 'script' ? 'script' : 'long run', run: Number(match[2]) };
 }

@@ -14,7 +14,8 @@ export {
   weights,
 } from './arbitraries.js';
 export type { Breaker } from './backlog-accounts.js';
-export { type CheckOptions, type CheckReport, checkDiscipline } from './check-discipline.js';
+export { type CheckReport, checkDiscipline } from './check-discipline.js';
+export type { CheckOptions } from './check-options.js';
 export { type Counterexample, LawBroken } from './law-broken.js';
 export { LongRunLaw } from './long-run-law.js';
 export { playStep } from './play-step.js';

@@ -1,3 +1,4 @@
+import { requireRateBps } from '../checked-values.js';
 import type { Share } from '../discipline.js';
 import { ParameterError } from '../errors.js';
 
@@ -74,14 +75,17 @@ export function requireScript(script: unknown): Script {
 }
 
 function requireStep(path: string, step: unknown): void {
-  const { step: kind, share } = isRecord(step) ? step : {};
+  const { step: kind, share, bps } = isRecord(step) ? step : {};
   if (!isRecord(step) || typeof kind !== 'string' || !Object.hasOwn(FIELDS, kind))
     throw wrong(`${path}.step`, kind, `one of ${Object.keys(FIELDS).join(', ')}`);
   for (const field of FIELDS[kind as Step['step']])
     if (!isWhole(step[field])) throw wrong(`${path}.${field}`, step[field], 'a whole number >= 0');
+  // No link has any other rate: that would be laid at the discipline's door.
+  if (kind === 'rate') requireRateBps(`${path}.bps`, bps);
   if (kind !== 'join') return;
   const { weight } = isRecord(share) ? share : {};
   if (!isWhole(weight)) throw wrong(`${path}.share`, share, 'an object with a weight');
+  if (weight === 0) throw wrong(`${path}.share.weight`, weight, 'a whole number >= 1');
 }
 
 function wrong(field: string, value: unknown, expected: string): ParameterError {

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { requireFlag, requireWhole } from '../checked-values.js';
 import type { Share } from '../discipline.js';
 import { present } from '../present.js';
 import {
@@ -10,6 +11,14 @@ import {
   startNs,
   weightedShares,
 } from './arbitraries.js';
+import {
+  checkOptions,
+  type OptionChecks,
+  requireContexts,
+  requireRates,
+  requireShares,
+  requireSteps,
+} from './checked-options.js';
 import type { Script, Step } from './script.js';
 
 /** How scripts are generated. */
@@ -30,14 +39,33 @@ export interface ScriptOptions {
   readonly rates?: readonly number[];
 }
 
+const SCRIPT_OPTIONS: OptionChecks<ScriptOptions> = {
+  shares: requireShares,
+  maxContexts: requireContexts,
+  maxSteps: requireSteps,
+  churn: requireFlag,
+  reentry: requireFlag,
+  plain: requireFlag,
+  rates: requireRates,
+};
+
 interface Cast {
   /** Context numbers and their shares, in the order in which they join. */
   readonly numbers: readonly number[];
   readonly shares: readonly Share[];
 }
 
-/** Scripts in which contexts join, send, idle, lose their backlog, leave and rejoin. */
+/**
+ * Scripts in which contexts join, send, idle, lose their backlog, leave and rejoin.
+ * @throws ParameterError for an option that is not known, or has a value that it must not have
+ */
 export function scripts(options: ScriptOptions = {}): fc.Arbitrary<Script> {
+  checkOptions('script options', options, SCRIPT_OPTIONS);
+  return anyScript(options);
+}
+
+/** `scripts` of options that have been checked, among which there may be others. */
+export function anyScript(options: ScriptOptions): fc.Arbitrary<Script> {
   const { shares = weightedShares, maxContexts = 6, plain = false } = options;
   const short = cast(fc.integer({ min: 2, max: maxContexts }), shares, plain).chain((who) =>
     script(who, eventful(who, options), plain),
@@ -66,8 +94,17 @@ export const LONG_RUNS = AGES_BYTES.length;
 /**
  * A long run: every context sends a little, the first sends alone until it has reached an age (so that the tags of the
  * others have aged, too), then all are backlogged for `frames` frames.
+ * @throws ParameterError for an option that is not known, or has a value that it must not have
  */
 export function longRun(run: number, frames: number, options: ScriptOptions = {}): fc.Arbitrary<Script> {
+  requireWhole('run', run, 0);
+  requireWhole('frames', frames, 0);
+  checkOptions('script options', options, SCRIPT_OPTIONS);
+  return anyLongRun(run, frames, options);
+}
+
+/** `longRun` of options that have been checked, among which there may be others. */
+export function anyLongRun(run: number, frames: number, options: ScriptOptions): fc.Arbitrary<Script> {
   const { shares = weightedShares, plain = false } = options;
   const small = (contexts: number) =>
     fc

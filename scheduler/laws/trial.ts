@@ -1,5 +1,6 @@
 import type { Discipline } from '../discipline.js';
 import type { Breaker } from './backlog-accounts.js';
+import { checkedDiscipline } from './discipline-maker.js';
 import { LawBroken } from './law-broken.js';
 import { LongRunLaw } from './long-run-law.js';
 import { playStep } from './play-step.js';
@@ -47,7 +48,7 @@ const EARLY_NS = 2 ** 30;
 export function tryScript(script: Script, settings: TrialSettings): TrialOutcome {
   const { makeDiscipline, starvationBound, order, linkBps } = settings;
   const { longRunFrames } = script;
-  const subject = makeDiscipline();
+  const subject = checkedDiscipline(makeDiscipline());
   const broken: Breaker = (law, message) => link.broken(law, message);
   const own: RelativeFairnessBound = (i, j) => subject.relativeFairnessBoundBytes(i, j);
   const bound = settings.bound === 'none' ? () => Number.POSITIVE_INFINITY : (settings.bound ?? own);

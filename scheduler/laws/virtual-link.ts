@@ -1,7 +1,9 @@
 import { type ContextId, NO_CONTEXT } from '../branded.js';
+import { requireRateBps, requireWhole } from '../checked-values.js';
 import { type Discipline, NONE, type Share } from '../discipline.js';
 import { InvariantViolation } from '../errors.js';
 import { SerialLine } from '../serial-line.js';
+import { checkOptions, type OptionChecks, requireList, requireObject } from './checked-options.js';
 import { LawBroken } from './law-broken.js';
 import { Timeline } from './timeline.js';
 
@@ -49,6 +51,14 @@ export interface VirtualLinkOptions {
   readonly watchers?: readonly LinkWatcher[];
 }
 
+const LINK_OPTIONS: OptionChecks<VirtualLinkOptions> = {
+  companions: requireList,
+  order: requireObject,
+  linkBps: requireRateBps,
+  startNs: (field, value) => requireWhole(field, value, 0),
+  watchers: requireList,
+};
+
 /** Frames of one size in succession. */
 interface Run {
   readonly bytes: number;
@@ -86,10 +96,10 @@ export class VirtualLink {
   #backlogged = 0;
   #orderChecks = 0;
 
-  constructor(
-    subject: Discipline,
-    { companions = [], order, linkBps = 1e9, startNs = 0, watchers = [] }: VirtualLinkOptions = {},
-  ) {
+  /** @throws ParameterError for an option that is not known, or has a value that it must not have */
+  constructor(subject: Discipline, options: VirtualLinkOptions = {}) {
+    checkOptions('virtual link options', options, LINK_OPTIONS);
+    const { companions = [], order, linkBps = 1e9, startNs = 0, watchers = [] } = options;
     this.#subject = subject;
     this.#companions = companions.map((companion) => ({ isExact: false, aheadNs: 0, ...companion }));
     this.#order = order;

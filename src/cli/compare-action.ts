@@ -13,6 +13,6 @@ export const compareAction: CommandAction = async ([scenario], options, io) => {
   return report(request, options, execution, io, () =>
     request.seeds === 1
       ? comparisonText(request, results, through)
-      : seedsText(request, seedSamples(results, through), request.seeds),
+      : seedsText(request, seedSamples(results, through, request.loaded.scenario), request.seeds),
   );
 };

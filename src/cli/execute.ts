@@ -26,7 +26,7 @@ export interface Execution {
   /** The JSON document: what --json prints and what lies in the folder of --out. */
   readonly document: string;
   readonly repeat: string;
-  /** What the user should know of the captures that were read. */
+  /** What the user should know of the captures that were read, and of what the scenario does at its times. */
   readonly notes: readonly string[];
 }
 
@@ -54,7 +54,7 @@ export async function execute(request: RunRequest, io: CliIo): Promise<Execution
         : await longWork(io, jobs, interruption, (long) => together(tasks, request, long));
     const results = outcomes.map(({ result }) => result);
     for (const { files } of outcomes) outputs.sealed(files);
-    // Every run reads the same captures.
+    // Every run reads the same captures, and has the same window.
     const notes = outcomes[0]?.notes ?? [];
     const through = throughOf(request, cells);
     return await written({ results, through, notes }, cells, request, outputs, io, interruption);
@@ -168,7 +168,7 @@ async function written(
     notes,
     results,
     ...(request.attacks ? { attacks: through } : {}),
-    ...(seeds === 1 ? {} : { statistics: seedStatistics(seedSamples(results, through)) }),
+    ...(seeds === 1 ? {} : { statistics: seedStatistics(seedSamples(results, through, loaded.scenario)) }),
   });
   outputs.report('report (JSON)', `${command}.json`, document);
   if (out !== undefined) {

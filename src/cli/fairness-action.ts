@@ -46,9 +46,13 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
       : new OutputFolder(out, fileNames(settings.workloads), options.force === true);
   const { findings, document, written } = await untilWritten(folder, async (interruption) => {
     const findings = await longWork(io, jobsOf(options, io), interruption, async ({ workers, show }) => {
-      const rows = await workers.each('fairness/discipline', tasks, (done) =>
+      const outcomes = await workers.each('fairness/discipline', tasks, (done) =>
         show(`fairness ${done}/${tasks.length}`),
       );
+      const rows = outcomes.map((outcome) => {
+        if ('refused' in outcome) throw new UsageError(outcome.refused);
+        return outcome.result;
+      });
       const { workloads, disciplines } = settings;
       return workloads.map((name, index) =>
         workloadFinding(

@@ -2,6 +2,7 @@ import type { Host } from '../../host/host.js';
 import type { FaultPolicy } from '../../host/hypervisor/fault-log.js';
 import type { GuestPort } from '../../host/protection/guest-port.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
+import { WIRE_OVERHEAD_BYTES } from '../../nic/descriptor.js';
 import type { NicInstruments, WirePort } from '../../nic/host-port.js';
 import { DEFAULT_NIC } from '../../nic/parameters.js';
 import { isGroup, readMac } from '../../nic/station-address.js';
@@ -91,6 +92,7 @@ export class LiveMachine {
   // Frames on their way to the far end that it sends back to everyone.
   readonly #reflected: Uint8Array[] = [];
   #sessions = 0;
+  #wireBytesSent = 0;
 
   /** @throws ScenarioError, ParameterError: the scenario asks for what cannot be. */
   constructor(plan: LiveMachinePlan) {
@@ -177,6 +179,7 @@ export class LiveMachine {
     return {
       transmitted: (bytes, offset, length, context, index, times) => {
         observer?.wireTap?.transmitted(bytes, offset, length, context, index, times);
+        this.#wireBytesSent += length + WIRE_OVERHEAD_BYTES;
         const guest = this.#byContext[context];
         if (guest !== undefined) {
           const number = this.guests.indexOf(guest);
@@ -187,6 +190,7 @@ export class LiveMachine {
       },
       controlSent: (bytes, offset, length, startNs, endNs) => {
         observer?.wireTap?.controlSent?.(bytes, offset, length, startNs, endNs);
+        this.#wireBytesSent += length + WIRE_OVERHEAD_BYTES;
         this.fingerprint.add(TRACE_EVENTS.control, endNs, NO_CONTEXT, length);
         this.fingerprint.addBytes(bytes, offset, length);
       },
@@ -196,6 +200,11 @@ export class LiveMachine {
 
   get kernel(): EventKernel {
     return this.machine.kernel;
+  }
+
+  /** Bytes that the card has put on the wire, for real guests, for emulated ones and for itself; with preamble, FCS and gap. */
+  get wireBytesSent(): number {
+    return this.#wireBytesSent;
   }
 
   get host(): Host {

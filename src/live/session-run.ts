@@ -122,6 +122,7 @@ export class SessionRun {
     return {
       ...windowFigures({
         machine,
+        protection: host.protection.name,
         discipline: backlog.name,
         fingerprint: fingerprint.toString(),
         seed: this.#subject.seed,

@@ -14,6 +14,8 @@ import type { TimeSpan } from './time-span.js';
 /** What was measured of a machine in a window, whoever its guests were. */
 export interface MeasuredWindow {
   readonly machine: Machine;
+  /** The name of the approach that was asked for, which may be built of another. */
+  readonly protection: string;
   readonly discipline: string;
   readonly fingerprint: string;
   readonly seed: number;
@@ -40,7 +42,7 @@ export function windowFigures(
   const { host } = machine;
   const got = window.shares.map(gotOfDue).filter((part) => !Number.isNaN(part));
   return {
-    protection: host.protection.name,
+    protection: window.protection,
     discipline: window.discipline,
     fingerprint: window.fingerprint,
     seed: window.seed,

@@ -94,7 +94,7 @@ export class MachineTraffic {
   #connect(index: number, guest: GuestRun): void {
     const { kernel, partner } = this.#machine;
     const farEnd = FAR_END_MAC + index;
-    const target = this.#targetOf(guest, guest.spec.traffic);
+    const target = this.#targetOf(guest, guest.spec.traffic, `${guest.name}.traffic.to`);
     const sender = { index, guest, target, farEnd, destination: target?.mac ?? farEnd };
     const demand = this.#assembly.demandOf?.(index, kernel, sender.destination);
     if (demand !== undefined) guest.driver.observeDemand(demand);
@@ -132,7 +132,7 @@ export class MachineTraffic {
   /** What changes of the scenario make of what a guest sends; it waits for its change. */
   #buildChanges({ index, guest, target, destination }: Sender): void {
     for (const [number, changed] of this.#changesOf(guest)) {
-      if (this.#targetOf(guest, changed)?.mac !== target?.mac)
+      if (this.#targetOf(guest, changed, `changes[${number}].traffic.to`)?.mac !== target?.mac)
         throw new ScenarioError(
           `changes[${number}].traffic.to is ${'to' in changed && changed.to !== undefined ? `"${changed.to}"` : 'missing'}, expected ${target?.name ?? 'none'}: what ${guest.name} sends stays for the same station`,
         );
@@ -218,18 +218,24 @@ export class MachineTraffic {
     else kernel.scheduleAt(startNs, kernel.register('machine.start', attach));
   }
 
-  /** Whom the traffic is for; a real guest takes what comes, and answers no requests of ours. */
-  #targetOf(guest: GuestRun, spec: TrafficSpec): GuestRun | AttachedGuest | undefined {
+  /**
+   * Whom the traffic is for; a real guest takes what comes, and answers no requests of ours. Nobody is its own target: no
+   * bridge or far end sends a frame back to where it came from.
+   */
+  #targetOf(guest: GuestRun, spec: TrafficSpec, field: string): GuestRun | AttachedGuest | undefined {
     if (!('to' in spec) || spec.to === undefined) return undefined;
     const { guests, attached } = this.#machine;
+    const others = () => guests.flatMap(({ name }) => (name === guest.name ? [] : [name])).join(', ');
     const target = guests.find((candidate) => candidate.name === spec.to);
+    if (target === guest)
+      throw new ScenarioError(
+        `${field} is "${spec.to}", expected another guest than ${guest.name} itself: ${others() || 'there is none'}`,
+      );
     if (target === undefined) {
       const real = attached.find((candidate) => candidate.name === spec.to);
       if (real !== undefined && spec.kind !== 'request') return real;
       const names = guests.map((candidate) => candidate.name).join(', ');
-      throw new ScenarioError(
-        `${guest.name}.traffic.to is "${spec.to}", expected the name of a guest: ${names}`,
-      );
+      throw new ScenarioError(`${field} is "${spec.to}", expected the name of a guest: ${names}`);
     }
     return target;
   }

@@ -227,7 +227,7 @@ export class Run {
   #conclude(): RunResult {
     const { machine } = this;
     const { host, guests } = machine;
-    const { durationNs, seed } = this.#settings;
+    const { durationNs, seed, protection } = this.#settings;
     const now = countsOf(machine);
     const counts = this.#before === undefined ? now : countsBetween(this.#before.counts, now);
     const shares = this.#fairShares.shares(this.#endNs);
@@ -244,6 +244,7 @@ export class Run {
     return {
       ...windowFigures({
         machine,
+        protection: protection.name,
         discipline: this.#transmitMeter.name,
         fingerprint: this.#fingerprint.toString(),
         seed,

@@ -3,7 +3,8 @@ import { present } from '../../scheduler/present.js';
 import type { LetThrough } from '../attack/let-through.js';
 import type { RunResult } from '../machine/run-result.js';
 import { type Compared, compareRuns, guestOf, PRICE_METRICS, shownGuests } from './compare/compared.js';
-import { belowShareText } from './guest-rows.js';
+import { keptInsideLines } from './compare/kept-inside.js';
+import { belowShareText, slackNote } from './guest-rows.js';
 import { GUEST_METRIC } from './metrics/guest-metrics.js';
 import { fewNote, type Metric, metricText, metricTextTable } from './metrics/metric.js';
 import {
@@ -14,6 +15,7 @@ import {
 } from './metrics/run-metrics.js';
 import { counts } from './number-text.js';
 import { type Column, plainTable } from './plain-table.js';
+import { portLines } from './port-text.js';
 import { headingLine, type RunHeading } from './run-heading.js';
 
 const { worstLatencyP99Ns: _worst, wireBusyFraction: _wire, ...TRAFFIC } = TRAFFIC_METRICS;
@@ -37,8 +39,9 @@ export function comparisonText(
   const paused = runs.filter(({ flowControl }) => flowControl !== undefined);
   return [
     headingLine(heading),
+    ...portLines(heading.loaded.scenario),
     '',
-    priceSection(compareRuns(runs, through), cores),
+    priceSection(compareRuns(runs, through, heading.loaded.scenario), cores),
     latencySection(runs),
     dueSection(runs),
     section('What the guests got', Object.values(TRAFFIC), runs),
@@ -78,7 +81,7 @@ function priceSection(compared: readonly Compared[], cores: number): string {
   const rows = compared.map((subject) => ({ names: [subject.name], subject }));
   return `The price (CPU of ${counted(cores, 'core')}; p99 of the guest that waits longest)${
     isPlayed ? ', and attacks that get through' : ''
-  }\n\n${metricTextTable(['approach'], metrics, rows)}\n`;
+  }\n\n${[metricTextTable(['approach'], metrics, rows), ...(keptInsideLines(compared) ?? [])].join('\n')}\n`;
 }
 
 function section(title: string, metrics: readonly Metric<RunResult>[], runs: readonly RunResult[]): string {
@@ -126,7 +129,9 @@ function dueSection(runs: readonly RunResult[]): string {
     }),
     belowShareText(run, MOST_BELOW) ?? '-',
   ]);
-  return `What each guest got of its due (bytes on the wire, of what a fluid link serves by weight)\n\n${plainTable(columns, rows)}\n`;
+  const shown = runs.flatMap((run) => guests.flatMap((name) => guestOf(run, name) ?? []));
+  const note = slackNote(shown);
+  return `What each guest got of its due (bytes on the wire, of what a fluid link serves by weight)\n\n${plainTable(columns, rows)}\n${note === undefined ? '' : `${note}\n`}`;
 }
 
 function losses(runs: readonly RunResult[]): string {

@@ -15,7 +15,7 @@ const WORST_ROWS = 5;
 const BEST_ROWS = 3;
 const PERCENTS = [1, 10, 50, 90, 99];
 
-/** Whether a guest sent less than it was due. */
+/** Whether a guest sent less than it was due, beyond what is under way. */
 function isBelowShare({ wireBytesSent, wireBytesDue }: GuestResult): boolean {
   const missing = wireBytesDue - wireBytesSent;
   if (wireBytesSent === 0 && wireBytesDue > MISSING_BYTES / 2) return true;
@@ -129,6 +129,17 @@ export function belowShareText(
   return `${named.join(', ')}${more}${limited.length === 0 ? '' : ` (${limited.join('; ')})`}`;
 }
 
+/**
+ * Why a guest whose part of its due is small is not named as below it; undefined where there is none: a guest that is due a few
+ * frames lacks much of it with one of them under way.
+ */
+export function slackNote(guests: readonly GuestResult[]): string | undefined {
+  const isSpared = guests.some((guest) => guest.fairShareGot < 1 - MISSING_FRACTION && !isBelowShare(guest));
+  return isSpared
+    ? `Named are guests that lack more than ${MISSING_FRACTION * 100} % and ${whole(MISSING_BYTES)} bytes of it: two frames that may be under way.`
+    : undefined;
+}
+
 /** Which guests of a run their own cores or rings held below their due, a sentence each; undefined when there was none. */
 export function limitedText({
   cpuLimited,
@@ -138,15 +149,28 @@ export function limitedText({
     ...(cpuLimited === undefined
       ? []
       : [
-          `CPU-limited: ${namesText(cpuLimited)} sent less than the wire had for them, because their cores had no time to post more`,
+          `CPU-limited: ${namesText(cpuLimited)} ${lessThanWire(cpuLimited)}, because ${coresText(cpuLimited)}`,
         ]),
     ...(ringLimited === undefined
       ? []
       : [
-          `ring-limited: ${namesText(ringLimited)} sent less than the wire had for them, because their rings were full of frames on their way (transmitSlots)`,
+          `ring-limited: ${namesText(ringLimited)} ${lessThanWire(ringLimited)}, because ${ringsText(ringLimited)} (transmitSlots)`,
         ]),
   ];
   return sentences.length === 0 ? undefined : sentences.join('; ');
+}
+
+/** What guests that were held back have in common, of one as of many. */
+export function lessThanWire({ length }: readonly string[]): string {
+  return `sent less than the wire had for ${length === 1 ? 'it' : 'them'}`;
+}
+
+export function coresText({ length }: readonly string[]): string {
+  return `${length === 1 ? 'its core' : 'their cores'} had no time to post more`;
+}
+
+export function ringsText({ length }: readonly string[]): string {
+  return `${length === 1 ? 'its ring was' : 'their rings were'} full of frames on their way`;
 }
 
 /** Characters of the names in a line, at most; the first stands whatever its length. */

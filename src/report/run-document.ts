@@ -14,7 +14,7 @@ export interface RunDocument {
   readonly scenario: Scenario;
   /** The scenario's file as the user named it. */
   readonly source: string;
-  /** What the input was like where that matters: headers made up, packets left out, a tail cut off. A sentence each. */
+  /** What the input was like where that matters: headers made up, packets left out, a tail cut off, changes that are never made. A sentence each. */
   readonly notes: readonly string[];
   readonly results: readonly RunResult[];
   /** What each approach lets through; only where attacks were played. */

@@ -11,6 +11,7 @@ import {
   TRAFFIC_METRICS,
 } from './metrics/run-metrics.js';
 import { counts, percent, whole } from './number-text.js';
+import { portLines } from './port-text.js';
 import { headingLine, type RunHeading } from './run-heading.js';
 
 /** One run, guest by guest, and what it took. */
@@ -20,6 +21,7 @@ export function runText(heading: RunHeading, run: RunResult): string {
   const width = Math.max(...facts.map(([name]) => name.length));
   return [
     `${headingLine(heading)}, ${run.protection}`,
+    ...portLines(heading.loaded.scenario),
     '',
     metricTextTable(['guest'], metrics, rows),
     ...(note === undefined ? [] : [note]),

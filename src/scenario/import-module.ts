@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { extname } from 'node:path';
+import { basename, extname, parse } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { firstLineOf } from './module-fault.js';
 
 /** Endings of files that are programs. */
 export const MODULE_EXTENSIONS: readonly string[] = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'];
@@ -26,7 +27,8 @@ export async function importDefault(file: string): Promise<unknown> {
   try {
     module = (await load(pathToFileURL(file).href)) as { default?: unknown };
   } catch (error) {
-    const reason = reasonOf(error);
+    const reason =
+      (error instanceof Error ? firstSyntaxError(error.message, file) : undefined) ?? reasonOf(error);
     const hint = /Cannot find (module|package) 'cdna-nic/u.test(reason)
       ? '; expected cdna-nic to be installed where the file lies, or no import of it'
       : '';
@@ -37,9 +39,22 @@ export async function importDefault(file: string): Promise<unknown> {
 
 /** The first line of what a system call, parser or module said. */
 export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = (error as { code?: unknown }).code;
-  return code === 'ENOENT' ? 'no such file' : (error.message.split('\n')[0] ?? error.name);
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  if (code === 'ENOENT') return 'no such file';
+  if (code === 'EISDIR') return 'it is a folder';
+  return firstLineOf(error);
+}
+
+/** Of a TypeScript file that is none, esbuild counts the errors first; then each has a line with its place. */
+function firstSyntaxError(message: string, file: string): string | undefined {
+  const [heading = '', first] = message.split('\n');
+  if (!heading.startsWith('Transform failed') || first === undefined) return undefined;
+  const found = /^(?<path>.*):(?<line>\d+):\d+: ERROR: (?<what>.*)$/u.exec(first)?.groups;
+  if (found === undefined) return first;
+  // tsx calls a .mts file .ts.
+  const path = parse(found.path ?? '');
+  const told = path.name === parse(file).name ? basename(file) : path.base;
+  return `${found.what} (${told}:${found.line})`;
 }
 
 async function typeScriptLoader(): Promise<(url: string) => Promise<unknown>> {

@@ -36,6 +36,11 @@ export const disciplineName = z
     ],
   });
 
+/** Whether a name is one of the catalogue of disciplines, or composed of them. */
+export function isDisciplineName(name: string): boolean {
+  return expectedInstead(name) === undefined;
+}
+
 /** What `makeDiscipline` would say that it expects instead of a name; undefined when it takes it. */
 function expectedInstead(name: string): string | undefined {
   try {

@@ -8,10 +8,14 @@ import {
 } from '../../host/protection/approaches.js';
 import type { ProtectionPlan } from '../../host/protection/protection.js';
 import type { Discipline } from '../../scheduler/discipline.js';
-import { DISCIPLINES, type DisciplineOptions, makeDiscipline } from '../../scheduler/disciplines/index.js';
+import { type DisciplineOptions, makeDiscipline } from '../../scheduler/disciplines/index.js';
 import { UserError } from '../../scheduler/errors.js';
 import { importDefault, MODULE_EXTENSIONS, ModuleProblem } from './import-module.js';
+import { ModuleFault, type OwnModule, thrownBy } from './module-fault.js';
 import { isModulePath } from './module-path.js';
+import { madeDiscipline, madePlan, named } from './module-product.js';
+import { isDisciplineName } from './names.js';
+import { WatchedDiscipline } from './watched-discipline.js';
 
 /** Makes a discipline of one's own, fresh for each direction of each run. */
 export type OwnDiscipline = (options: DisciplineOptions) => Discipline;
@@ -39,7 +43,7 @@ export function ofCommandLine(kind: ModuleName['kind'], name: string, option = `
 /** Disciplines and approaches by name: those of the catalogues, and modules of one's own that were loaded. */
 export class OwnModules {
   readonly #disciplines = new Map<string, OwnDiscipline>();
-  readonly #approaches = new Map<string, OwnApproach>();
+  readonly #approaches = new Map<string, { readonly module: OwnModule; readonly make: OwnApproach }>();
   /** What modules make calls itself, by kind and path. */
   readonly #ownNames = new Map<string, string>();
 
@@ -68,7 +72,24 @@ export class OwnModules {
   /** An approach with its options. @throws ParameterError for a name that does not exist */
   protection(name: string, options: ApproachOptions = {}): ProtectionPlan {
     const own = this.#approaches.get(name);
-    return own === undefined ? makeProtection(name, options) : own(options);
+    return own === undefined ? makeProtection(name, options) : own.make(options);
+  }
+
+  /**
+   * Does work on a machine under an approach. What goes wrong under one of the user's own is told as that: an approach has so
+   * many parts that whose mistake it was cannot be told by where it shows.
+   * @throws UserError that names the module
+   */
+  under<T>(name: string, work: () => T): T {
+    const own = this.#approaches.get(name);
+    if (own === undefined) return work();
+    try {
+      return work();
+    } catch (error) {
+      // A refusal of the system, such as a full disk, is no module's doing.
+      if (error instanceof Error && 'syscall' in error) throw error;
+      throw thrownBy(own.module, 'under which the machine fails', error);
+    }
   }
 
   /** A fresh discipline, by the name of the catalogue or the path of a module. @throws ParameterError */
@@ -80,21 +101,14 @@ export class OwnModules {
   /**
    * How results call the entries of a list, in which each is one column or row: a name of a catalogue as it is, a
    * module as what it makes is named.
-   * @throws UserError when a module's discipline or approach has the name of another entry or of a catalogue's
+   * @throws UserError when two have one name
    */
   namesOf(modules: readonly ModuleName[]): string[] {
     const taken = new Set<string>();
-    return modules.map(({ kind, name, field }) => {
-      const own = this.#ownNames.get(`${kind} ${name}`);
-      const shown = own ?? name;
-      const inCatalogue =
-        own !== undefined &&
-        (kind === 'discipline' ? DISCIPLINES : NAMED_APPROACHES).some((entry) => entry.name === own);
-      if (inCatalogue || taken.has(shown)) {
-        throw new UserError(
-          `${field} has ${JSON.stringify(name)}, which is named "${shown}" like ${inCatalogue ? 'one of the catalogue' : 'another one'}; expected a name of its own`,
-        );
-      }
+    return modules.map((module) => {
+      const { kind, name } = module;
+      const shown = this.#ownNames.get(`${kind} ${name}`) ?? name;
+      if (taken.has(shown)) throw nameTaken(module, shown, 'another one');
       taken.add(shown);
       return shown;
     });
@@ -109,39 +123,56 @@ export class OwnModules {
     }
     const file = resolve(directory, name);
     if (fromScenario) refuseOutside(module, file);
+    const own: OwnModule = { field, name, file };
     const made = await loadFunction(module, file);
     if (kind === 'discipline') {
       const make = made as OwnDiscipline;
-      const sample = tried(module, () => make({ linkBps: 1e9 }));
-      checkParts(module, sample, DISCIPLINE_PARTS);
-      this.#disciplines.set(name, make);
-      this.#ownNames.set(`${kind} ${name}`, sample.name);
+      const { name: shown } = madeDiscipline(own, () => make({ linkBps: 1e9 }));
+      this.#named(module, shown);
+      this.#disciplines.set(
+        name,
+        (options) =>
+          new WatchedDiscipline(
+            own,
+            madeDiscipline(own, () => make(options)),
+            shown,
+          ),
+      );
     } else {
       const make = made as OwnApproach;
-      const plan = tried(module, () => make({}));
-      const parts = isObject(plan) && typeof plan.interpose === 'function' ? ['interpose'] : ['build'];
-      checkParts(module, plan, parts);
-      this.#approaches.set(name, make);
-      this.#ownNames.set(`${kind} ${name}`, plan.name);
+      const { name: shown } = madePlan(own, () => make({}));
+      this.#named(module, shown);
+      this.#approaches.set(name, {
+        module: own,
+        make: (options) =>
+          named(
+            shown,
+            madePlan(own, () => make(options)),
+          ),
+      });
     }
   }
+
+  /** Notes how results call a module. @throws UserError for a name of the catalogue, whose figures it would pass for */
+  #named(module: ModuleName, shown: string): void {
+    const { kind, name } = module;
+    const inCatalogue =
+      kind === 'discipline'
+        ? isDisciplineName(shown)
+        : NAMED_APPROACHES.some((approach) => approach.name === shown);
+    if (inCatalogue) throw nameTaken(module, shown, 'one of the catalogue');
+    this.#ownNames.set(`${kind} ${name}`, shown);
+  }
+}
+
+function nameTaken(module: ModuleName, shown: string, other: string): UserError {
+  return new ModuleFault(module, `which is named "${shown}" like ${other}; expected a name of its own`);
 }
 
 /** Every name of an approach, for messages and `all`. */
 export function approachNames(): string[] {
   return APPROACHES.map(({ name }) => name);
 }
-
-const DISCIPLINE_PARTS = [
-  'join',
-  'leave',
-  'activate',
-  'select',
-  'served',
-  'withdraw',
-  'relativeFairnessBoundBytes',
-  'checkInvariants',
-];
 
 /** A scenario's modules lie beside it or below: links are followed before that is checked. */
 function refuseOutside({ name, directory, field }: ModuleName, file: string): void {
@@ -181,32 +212,4 @@ async function loadFunction({ kind, name, field }: ModuleName, file: string): Pr
   throw new UserError(
     `${field} is ${JSON.stringify(name)}, whose default export is ${made === null ? 'null' : typeof made}; expected a function that makes ${what}`,
   );
-}
-
-/** What a maker makes. @throws UserError when it throws */
-function tried<T>({ field, name }: ModuleName, make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`${field} is ${JSON.stringify(name)}, whose function throws: ${reason}`);
-  }
-}
-
-function checkParts({ field, name }: ModuleName, made: unknown, parts: readonly string[]): void {
-  const missing = isObject(made) ? parts.filter((part) => typeof made[part] !== 'function') : parts;
-  if (missing.length > 0) {
-    throw new UserError(
-      `${field} is ${JSON.stringify(name)}, whose function makes no object with ${missing.join(', ')}; expected every method of the interface`,
-    );
-  }
-  if (!isObject(made) || typeof made.name !== 'string' || made.name === '') {
-    throw new UserError(
-      `${field} is ${JSON.stringify(name)}, which makes something without a name; expected one`,
-    );
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }

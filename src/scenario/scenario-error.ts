@@ -1,5 +1,7 @@
 import type * as z from 'zod';
 import { UserError } from '../../scheduler/errors.js';
+import { shownValue } from '../../scheduler/shown-value.js';
+import { expectationText } from './expectation-text.js';
 import { knownFields } from './known-fields.js';
 
 /** A scenario that cannot be run: names the file, the field, the value and what was expected. */
@@ -38,7 +40,7 @@ function linesOf(schema: z.ZodType, input: unknown, issue: z.core.$ZodIssue): st
     );
   }
   const value = valueAt(input, path);
-  return [`${fieldName(path)} is ${shown(value)}, ${expectation(issue)}${unitHint(path, value)}`];
+  return [`${fieldName(path)} is ${shownValue(value)}, ${expectationText(issue)}${unitHint(path, value)}`];
 }
 
 const UNIT_NS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
@@ -49,19 +51,6 @@ function unitHint(path: readonly PropertyKey[], value: unknown): string {
   const found = /^(?<amount>\d+(?:\.\d+)?) ?(?<unit>ns|us|ms|s)$/u.exec(value.trim())?.groups;
   const ns = Number(found?.amount) * (UNIT_NS[found?.unit ?? ''] ?? Number.NaN);
   return Number.isNaN(ns) ? ' (nanoseconds)' : ` of nanoseconds: ${Math.round(ns)}`;
-}
-
-function expectation(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    // Each alternative has reasons of its own; together they say what would do.
-    const alternatives = issue.errors.flat().map((inner) => expectation(inner).replace(/^expected:? /u, ''));
-    return `expected ${[...new Set(alternatives)].join(', or ')}`;
-  }
-  const message = issue.message
-    .replace(/^Invalid (input|option|key|discriminator value)[:.]? ?/u, '')
-    .replace(/^Too (small|big): ?/u, '')
-    .replace(/, received .*$/u, '');
-  return /^expected/iu.test(message) ? `e${message.slice(1)}` : `expected: ${message}`;
 }
 
 function fieldName(path: readonly PropertyKey[]): string {
@@ -78,12 +67,4 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
     value = (value as Record<PropertyKey, unknown>)[part];
   }
   return value;
-}
-
-function shown(value: unknown): string {
-  if (value === undefined) return 'missing';
-  // JSON has no word for NaN and Infinity.
-  if (typeof value === 'number') return String(value);
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

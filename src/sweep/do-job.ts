@@ -6,6 +6,7 @@ import { approachOptions } from '../machine/protection.js';
 import { readCaptures } from '../machine/read-captures.js';
 import { Run } from '../machine/run.js';
 import type { CaptureStore } from '../machine/traffic.js';
+import { ModuleFault } from '../scenario/module-fault.js';
 import { OwnModules } from '../scenario/own-modules.js';
 import { requireContent } from './file-hash.js';
 import { type AttackOutcome, type Outcome, outcomeOf, type RunOutcome } from './outcome.js';
@@ -30,6 +31,8 @@ export async function doJob({ job, allowModules }: JobCall): Promise<Outcome> {
   try {
     return job.kind === 'run' ? await doRun(job, allowModules) : doAttacks(job);
   } catch (error) {
+    // The module may be mended by the next call.
+    if (error instanceof ModuleFault) return { error: error.message, isFinal: false };
     if (error instanceof UserError || error instanceof RangeError) return { error: error.message };
     throw error;
   }
@@ -57,32 +60,47 @@ async function capturesFor({ scenario, directory, contents }: RunJob): Promise<C
  * @throws UserError when there cannot be such a one
  */
 export async function buildRun(job: RunJob, allowModules: boolean): Promise<Run> {
-  const { scenario, directory } = job;
+  return builtWith(await modulesOf(job, allowModules), job);
+}
+
+function modulesOf({ scenario, directory }: RunJob, allowModules: boolean): Promise<OwnModules> {
   const { protection, discipline } = scenario;
-  const modules = await OwnModules.load(
+  return OwnModules.load(
     [
       { kind: 'protection', name: protection, directory, field: 'protection', fromScenario: true },
       { kind: 'discipline', name: discipline, directory, field: 'discipline', fromScenario: true },
     ],
     allowModules,
   );
+}
+
+async function builtWith(modules: OwnModules, job: RunJob): Promise<Run> {
+  const { scenario, directory } = job;
+  const { protection, discipline } = scenario;
   const captures = await capturesFor(job);
-  return new Run({
-    scenario,
-    directory,
-    captures,
-    protection: modules.protection(protection, approachOptions(scenario)),
-    discipline: modules.discipline(discipline),
-    seed: scenario.seed,
-    warmUpNs: scenario.warmUpNs,
-    durationNs: scenario.durationNs,
-  });
+  return modules.under(
+    protection,
+    () =>
+      new Run({
+        scenario,
+        directory,
+        captures,
+        protection: modules.protection(protection, approachOptions(scenario)),
+        discipline: modules.discipline(discipline),
+        seed: scenario.seed,
+        warmUpNs: scenario.warmUpNs,
+        durationNs: scenario.durationNs,
+      }),
+  );
 }
 
 async function doRun(job: RunJob, allowModules: boolean): Promise<RunOutcome> {
-  const run = await buildRun(job, allowModules);
-  while (!run.done) run.advance();
-  return outcomeOf(run.result());
+  const modules = await modulesOf(job, allowModules);
+  const run = await builtWith(modules, job);
+  return modules.under(job.scenario.protection, () => {
+    while (!run.done) run.advance();
+    return outcomeOf(run.result());
+  });
 }
 
 function doAttacks({ protection, iommu, seed, attacks }: AttackJob): AttackOutcome {

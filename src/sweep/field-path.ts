@@ -61,7 +61,7 @@ function knownPaths(scenario: ScenarioInput): string[] {
       const inner = [...path, field];
       const innerText = text === '' ? field : `${text}.${field}`;
       const value = fieldAt(scenario, inner);
-      if (field === 'guests' && Array.isArray(value)) {
+      if (Array.isArray(value) && fieldsAt([...inner, 0], scenario).length > 0) {
         for (const index of value.keys()) visit([...inner, index], `${innerText}[${index}]`);
       } else if (fieldsAt(inner, scenario).length > 0) visit(inner, innerText);
       else paths.push(innerText);
@@ -104,9 +104,14 @@ function indexOf(
 
 function unknown(text: string, scenario: ScenarioInput, where: string): SweepError {
   const near = knownPaths(scenario)
-    .map((path) => ({ path, far: distance(path.toLowerCase(), text.toLowerCase()) }))
+    .map((path) => ({ path, far: farFrom(text.toLowerCase(), path.toLowerCase()) }))
     .toSorted((one, other) => one.far - other.far)
     .slice(0, NEAREST);
   const names = near.map(({ path }) => path).join(', ');
   return new SweepError(`${where} is "${text}", which no scenario has; the nearest are ${names}`);
+}
+
+/** How far a name is from what was written: one that was left unfinished is the nearest. */
+function farFrom(written: string, path: string): number {
+  return written !== '' && path.startsWith(written) ? 0 : distance(path, written);
 }

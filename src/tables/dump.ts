@@ -3,6 +3,8 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import * as z from 'zod';
 import { UserError } from '../../scheduler/errors.js';
+import { expectationText } from '../scenario/expectation-text.js';
+import { reasonOf } from '../scenario/import-module.js';
 import { parsePage, parseRequester, parseWhole } from './address.js';
 import { DumpPages } from './dump-pages.js';
 
@@ -146,6 +148,8 @@ const amdviDump = z.looseObject({
 });
 
 interface DumpCommon {
+  /** Where it was read, for messages. */
+  readonly source: string;
   readonly description: string;
   readonly pages: DumpPages;
   readonly translations: readonly ListedTranslation[] | undefined;
@@ -184,7 +188,9 @@ export async function readDump(file: string, limitBytes = UNPACKED_LIMIT_BYTES):
   try {
     bytes = await readFile(file);
   } catch (error) {
-    throw new DumpError(`${file}: ${messageOf(error)}`);
+    throw new DumpError(
+      `${file}: cannot be read (${reasonOf(error)}), expected a dump of translation tables`,
+    );
   }
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
     try {
@@ -193,14 +199,14 @@ export async function readDump(file: string, limitBytes = UNPACKED_LIMIT_BYTES):
       if (error instanceof RangeError) {
         throw new DumpError(`${file}: unpacks to more than ${limitBytes} bytes, expected at most that`);
       }
-      throw new DumpError(`${file}: expected gzip'd JSON, but it does not unpack (${messageOf(error)})`);
+      throw new DumpError(`${file}: expected gzip'd JSON, but it does not unpack (${reasonOf(error)})`);
     }
   }
   let data: unknown;
   try {
     data = JSON.parse(bytes.toString('utf8'));
   } catch (error) {
-    throw new DumpError(`${file}: expected JSON, gzip'd or not (${messageOf(error)})`);
+    throw new DumpError(`${file}: is not JSON (${reasonOf(error)}), expected JSON, gzip'd or not`);
   }
   return parseDump(data, file);
 }
@@ -245,7 +251,7 @@ function commonOf(parsed: ParsedCommon, source: string): DumpCommon {
     }
     if (!pages.add(page, bytes)) throw new DumpError(`${source}: frames["${key}"] is there twice`);
   }
-  return { description: parsed.description ?? '', pages, translations: parsed.translations };
+  return { source, description: parsed.description ?? '', pages, translations: parsed.translations };
 }
 
 const MAX_ISSUES = 3;
@@ -254,25 +260,15 @@ function checked<T>(schema: z.ZodType<T>, data: object, source: string): T {
   const result = schema.safeParse(data);
   if (result.success) return result.data;
   const { issues } = result.error;
-  const lines = issues.slice(0, MAX_ISSUES).map(({ path, message }) => {
+  const lines = issues.slice(0, MAX_ISSUES).map((issue) => {
+    const { path } = issue;
     const name = path.map((part, at) =>
       typeof part === 'number' ? `[${part}]` : at > 0 ? `.${String(part)}` : String(part),
     );
-    return `${name.join('')} is ${shown(valueAt(data, path))}, ${expectation(message)}`;
+    return `${name.join('')} is ${shown(valueAt(data, path))}, ${expectationText(issue)}`;
   });
   if (issues.length > MAX_ISSUES) lines.push(`and ${issues.length - MAX_ISSUES} more`);
   throw new DumpError(`${source}: ${lines.join('; ')}`);
-}
-
-/** Messages of zod read "Invalid input: expected array, received string"; ours begin with "expected". */
-function expectation(message: string): string {
-  const at = message.indexOf('expected ');
-  return at < 0
-    ? message
-    : message
-        .slice(at)
-        .replace(/, received .*$/, '')
-        .replace('record', 'an object');
 }
 
 function valueAt(data: unknown, path: readonly PropertyKey[]): unknown {
@@ -287,8 +283,4 @@ function shown(value: unknown): string {
   if (value === undefined) return 'missing';
   const text = JSON.stringify(value);
   return text.length > 60 ? `${text.slice(0, 60)}...` : text;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

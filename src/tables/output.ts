@@ -58,7 +58,7 @@ export class TextOutput implements TablesOutput {
     const domains = new Set(set.requesters.map((requester) => requester.domainId)).size;
     const what = set.format === 'vtd' ? 'context' : 'device';
     if (description !== '') this.#line(description);
-    const counts = [plural(set.requesters.length, what), plural(domains, 'domain'), plural(pages, 'frame')];
+    const counts = [plural(set.requesters.length, what), plural(domains, 'domain'), plural(pages, 'page')];
     this.#line(`${set.title}, ${counts.join(', ')}`);
   }
 

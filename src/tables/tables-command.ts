@@ -18,7 +18,7 @@ export type TablesExitCode = 0 | 1 | 2;
 
 /**
  * `cdna-nic tables FILE`: prints the contexts (VT-d) or devices (AMD-Vi) of a dump of translation tables, and what
- * each may reach. The translations come from walking the tables in the dump's frames; the dump's own list is only
+ * each may reach. The translations come from walking the tables in the dump's pages; the dump's own list is only
  * used by `--check`.
  */
 export async function tablesCommand(
@@ -38,7 +38,9 @@ export async function tablesCommand(
 /** Shows a dump that is in memory. @throws DumpError if it is to be checked and lists nothing. */
 export function showTables(dump: Dump, options: TablesOptions, io: TablesIo): TablesExitCode {
   if (options.check === true && dump.translations === undefined) {
-    throw new DumpError('translations is missing, expected the list to check the tables against');
+    throw new DumpError(
+      `${dump.source}: translations is missing, expected the list to check the tables against`,
+    );
   }
   const set = dump.kind === 'vtd' ? readVtdTables(dump) : readAmdviTables(dump);
   const comparison = options.check === true ? new ListComparison(dump.translations ?? []) : undefined;

@@ -24,11 +24,11 @@ async function play({ attacks, approach, shownAs, moduleNames, seed }: AttackTas
     moduleNames.filter(({ kind, name }) => kind === 'protection' && name === approach),
     true,
   );
-  return [
+  return modules.under(approach, () => [
     ...playMatrix({
       attacks: ATTACKS.filter(({ name }) => attacks.includes(name)),
       approaches: [{ name: shownAs, make: () => modules.protection(approach) }],
       seed,
     }),
-  ];
+  ]);
 }

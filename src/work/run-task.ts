@@ -8,6 +8,7 @@ import { captureResultNotes } from '../report/capture-text.js';
 import type { SealedPaths } from '../report/output-file.js';
 import { RunCapture } from '../report/run-capture.js';
 import { RunTrace } from '../report/run-trace.js';
+import { timedNotes } from '../report/timed-notes.js';
 import type { LoadedScenario } from '../scenario/load.js';
 import { type ModuleName, OwnModules } from '../scenario/own-modules.js';
 import { isRandom, NOTHING_RANDOM } from '../scenario/randomness.js';
@@ -36,7 +37,7 @@ export interface RunTask {
 /** What a run gave. */
 export interface RunOutcome {
   readonly result: RunResult;
-  /** What the user should know of the captures that were read. */
+  /** What the user should know of the captures that were read, and of what the scenario does at its times. */
   readonly notes: readonly string[];
   /** Captures and timelines, whole and not yet in their places. */
   readonly files: readonly SealedPaths[];
@@ -62,8 +63,8 @@ export async function runStepwise(
   const modules = await OwnModules.load(task.moduleNames, task.allowModules);
   const writers: (RunCapture | RunTrace)[] = [];
   try {
-    const run = inScenario(
-      source,
+    const within = <T>(work: () => T): T => inScenario(source, () => modules.under(approach, work));
+    const run = within(
       () =>
         new Run({
           scenario,
@@ -91,7 +92,7 @@ export async function runStepwise(
         }),
     );
     while (!run.done) {
-      const fraction = inScenario(source, () => run.advance());
+      const fraction = within(() => run.advance());
       // What the disk refuses is met inside of an observer, and told here.
       for (const { file } of writers) if (file.failure !== undefined) throw file.failure;
       await pause(fraction);
@@ -102,6 +103,7 @@ export async function runStepwise(
     const notes = [
       ...new Set([...captures.values()].flatMap(captureNotes)),
       ...captureResultNotes(result),
+      ...timedNotes(scenario, { warmUpNs, durationNs }),
       ...(isRandom(scenario) ? [] : [NOTHING_RANDOM]),
     ];
     return { result, notes, files: writers.flatMap(({ file }) => file.paths ?? []) };

@@ -6,7 +6,7 @@
 export const TASKS = {
   'compare/run': async () => (await import('./run-task.js')).runTask,
   'attack/approach': async () => (await import('./attack-task.js')).playAttacks,
-  'fairness/discipline': async () => (await import('../fairness/fairness-study.js')).measureFairness,
+  'fairness/discipline': async () => (await import('./fairness-task.js')).playFairness,
   'sweep/job': async () => (await import('../sweep/do-job.js')).doJob,
   'iommu-hardware/file': async () =>
     (await import('../experiments/iommu-hardware/measure-file.js')).measureHardwareFile,

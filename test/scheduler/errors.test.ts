@@ -53,6 +53,25 @@ describe('options that nothing reads', () => {
   });
 });
 
+describe('options that are no object', () => {
+  it.each<{ given: unknown; shown: string }>([
+    { given: null, shown: 'null' },
+    { given: 5, shown: '5' },
+    { given: 'yes', shown: '"yes"' },
+    { given: true, shown: 'true' },
+    { given: [1], shown: '[1]' },
+    { given: () => 1, shown: 'a function' },
+    { given: class Box {}, shown: 'the class Box' },
+    { given: Number.NaN, shown: 'NaN' },
+    { given: 5n, shown: '5' },
+    { given: 'x'.repeat(99), shown: `"${'x'.repeat(76)}...` },
+  ])('are refused, with what would do: $shown', ({ given, shown }) => {
+    expect(() => refuseUnknownOptions('box', given as object, { depth: true, width: true })).toThrow(
+      `box is ${shown}, expected an object with any of: depth, width`,
+    );
+  });
+});
+
 describe('counts', () => {
   it('of a kind begin at 0, in a map and in a record', () => {
     const counts = new Map<string, number>();

@@ -31,8 +31,27 @@ test.each([
   [{ seed: Number.NaN }, 'simulate: seed is NaN'],
   [{ seed: '7' }, 'simulate: seed is "7"'],
   [{ seed: -1 }, 'simulate: seed is -1'],
+  [
+    { protection: () => new host.Cdna() },
+    'simulate: protection is a function, expected the name of an approach, or one that can be built: new Cdna()',
+  ],
+  [
+    { protection: host.Cdna },
+    'simulate: protection is the class Cdna, expected the name of an approach, or one',
+  ],
+  [
+    { discipline: 5 },
+    'simulate: discipline is 5, expected the name of a discipline, or a function that makes one',
+  ],
+  [{ progress: 'yes' }, 'simulate: progress is "yes", expected a function'],
 ])('simulate with %j is refused by name', async (options, message) => {
   await expect(simulate({ guests: [{}] }, untyped(options))).rejects.toThrow(message);
+});
+
+test('an approach that stands between the guests and the card can be run, too', async () => {
+  const protection = new host.DriverDomain({ transfer: 'flip' });
+  const run = await simulate({ guests: [{}] }, { protection, durationNs: 1000 });
+  expect(run.protection).toBe('driver-domain');
 });
 
 test('seeds 0 and 2^32 - 1 are taken', async () => {

@@ -1,4 +1,4 @@
-import { ParameterError } from '../../../scheduler/errors.js';
+import { refuseValue } from '../../../scheduler/checked-values.js';
 import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 
 /** How sure a figure is: S public source, S2 second hand, D derived, M+ to M- from memory, or assumed. */
@@ -124,5 +124,5 @@ function wholeSets(cache: string, entries: number, ways: number): void {
 }
 
 function refuse(field: string, value: unknown, expected: string): never {
-  throw new ParameterError(`iommu.${field} is ${String(value)}, expected ${expected}`);
+  refuseValue(`iommu.timing.${field}`, value, expected);
 }

@@ -1,4 +1,4 @@
-import { ParameterError } from '../../../scheduler/errors.js';
+import { refuseValue, requireFlag } from '../../../scheduler/checked-values.js';
 import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 
 /** What a VT-d unit can do: the CAP and ECAP registers, as software reads them, in words. */
@@ -113,9 +113,8 @@ export function vtdCapabilities(changes: Partial<VtdCapabilities> = {}): VtdCapa
 
 /** @throws ParameterError if the capabilities contradict themselves */
 export function assertCapabilities(capabilities: VtdCapabilities): void {
-  const refuse = (name: string, value: unknown, expected: string): never => {
-    throw new ParameterError(`VT-d capability ${name} is ${value}, expected ${expected}`);
-  };
+  const refuse = (name: string, value: unknown, expected: string): never =>
+    refuseValue(`iommu.capabilities.${name}`, value, expected);
   const whole = (name: keyof VtdCapabilities, low: number, high: number): void => {
     const value = capabilities[name];
     if (typeof value !== 'number' || !Number.isInteger(value) || value < low || value > high) {
@@ -131,8 +130,15 @@ export function assertCapabilities(capabilities: VtdCapabilities): void {
   whole('iotlbOffset', 0xf0, 0xff0);
   if (capabilities.domainBits % 2 !== 0) refuse('domainBits', capabilities.domainBits, 'an even number');
   const { tableLevels } = capabilities;
-  if (tableLevels.length === 0 || tableLevels.some((levels) => ![3, 4, 5].includes(levels)))
-    refuse('tableLevels', `[${tableLevels.join(', ')}]`, 'at least one depth of 3, 4 and 5');
+  if (
+    !Array.isArray(tableLevels) ||
+    tableLevels.length === 0 ||
+    tableLevels.some((levels) => ![3, 4, 5].includes(levels))
+  )
+    refuse('tableLevels', tableLevels, 'at least one depth of 3, 4 and 5');
+  for (const name of Object.keys(DEFAULT_VTD_CAPABILITIES) as (keyof VtdCapabilities)[])
+    if (typeof DEFAULT_VTD_CAPABILITIES[name] === 'boolean')
+      requireFlag(`iommu.capabilities.${name}`, capabilities[name]);
   for (const name of ['faultRecordOffset', 'iotlbOffset'] as const) {
     if (capabilities[name] % 16 !== 0) refuse(name, capabilities[name], 'a multiple of 16');
   }

@@ -1,9 +1,11 @@
 import type { PageNumber } from '../../../nic/addresses.js';
+import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 import type { HostParts } from '../../host-parts.js';
 import { PerMachine } from '../../per-machine.js';
 import { type CdnaOptions, releaseTimeoutOf } from '../cdna/cdna.js';
 import { ReleaseTimer } from '../cdna/release-timer.js';
 import { ValidatedGate } from '../cdna/validated-gate.js';
+import { UNIT_OPTIONS } from '../iommu/checked-options.js';
 import type { GuestSpace } from '../iommu/guest-space.js';
 import { Iommu, type IommuOptions } from '../iommu/iommu.js';
 import type { IommuProtection } from '../iommu/iommu-protection.js';
@@ -22,6 +24,7 @@ export class CdnaIommu implements DirectPlan<IommuProtection> {
 
   /** @throws ParameterError for options that make no sense. */
   constructor(options: CdnaOptions & Omit<IommuOptions, 'strategy'> = {}) {
+    refuseUnknownOptions('iommu', options, { releaseTimeoutNs: true, ...UNIT_OPTIONS });
     const timeoutNs = releaseTimeoutOf(options);
     const { releaseTimeoutNs: _ours, ...theirs } = options;
     const timers = new PerMachine((parts) => new ReleaseTimer(parts, timeoutNs));

@@ -1,6 +1,7 @@
 import { untranslated } from '../../../nic/addresses.js';
 import type { ContextId } from '../../../scheduler/branded.js';
-import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
+import { refuseValue } from '../../../scheduler/checked-values.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 import { OpenGate } from '../../bus/access-gate.js';
 import type { HostParts } from '../../host-parts.js';
@@ -23,7 +24,7 @@ const DEFAULT_RELEASE_TIMEOUT_NS = 10_000_000;
 /** The release timeout, checked. @throws ParameterError */
 export function releaseTimeoutOf({ releaseTimeoutNs = DEFAULT_RELEASE_TIMEOUT_NS }: CdnaOptions): number {
   if (Number.isInteger(releaseTimeoutNs) && releaseTimeoutNs >= 1) return releaseTimeoutNs;
-  throw new ParameterError(`cdna.releaseTimeoutNs is ${releaseTimeoutNs}, expected a whole number >= 1`);
+  return refuseValue('cdna.releaseTimeoutNs', releaseTimeoutNs, 'a whole number >= 1');
 }
 
 /** CDNA with its options. */

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import { untranslated } from '../../../nic/addresses.js';
+import { requireWhole } from '../../../scheduler/checked-values.js';
 import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
 import type { EventKernel } from '../../../scheduler/event-kernel.js';
 import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
@@ -54,7 +55,7 @@ export class DriverDomain implements InterposedPlan<DriverDomainProtection> {
   constructor(options: DriverDomainOptions = {}) {
     refuseUnknownOptions('driver-domain', options, DEFAULTS);
     this.#options = { ...DEFAULTS, ...options };
-    const { transfer, core, slots, budget } = this.#options;
+    const { transfer, core, slots, budget, mac } = this.#options;
     if (transfer !== 'copy' && transfer !== 'flip')
       throw new ParameterError(`driver-domain.transfer is ${transfer}, expected copy or flip`);
     requireRange('core', core, 0, 1023);
@@ -62,6 +63,7 @@ export class DriverDomain implements InterposedPlan<DriverDomainProtection> {
     if ((slots & (slots - 1)) !== 0)
       throw new ParameterError(`driver-domain.slots is ${slots}, expected a power of two`);
     requireRange('budget', budget, 1, 4096);
+    requireRange('mac', mac, 0, 2 ** 48 - 1);
   }
 
   interpose(kernel: EventKernel, processor: Processor): Interposition<DriverDomainProtection> {
@@ -208,10 +210,7 @@ export class DriverDomainProtection extends ReferenceApproach {
 }
 
 function requireRange(field: string, value: number, least: number, most: number): void {
-  if (!Number.isInteger(value) || value < least || value > most)
-    throw new ParameterError(
-      `driver-domain.${field} is ${value}, expected a whole number from ${least} to ${most}`,
-    );
+  requireWhole(`driver-domain.${field}`, value, least, most);
 }
 
 function macText(mac: number): string {

@@ -1,5 +1,5 @@
 import type { RequesterId } from '../../../nic/addresses.js';
-import { ParameterError } from '../../../scheduler/errors.js';
+import { refuseValue } from '../../../scheduler/checked-values.js';
 
 /** Faults at which Xen stops a function (`PT_FAULT_THRESHOLD`, xen/include/xen/pci.h). */
 export const XEN_FAULT_LIMIT = 10;
@@ -9,8 +9,7 @@ export const FAULT_PAUSE_NS = 10_000_000;
 
 /** @throws ParameterError for a limit that no function can reach. */
 export function assertFaultLimit(limit: number): void {
-  if (!Number.isInteger(limit) || limit < 1)
-    throw new ParameterError(`iommu.faultLimit is ${limit}, expected a whole number from 1`);
+  if (!Number.isInteger(limit) || limit < 1) refuseValue('iommu.faultLimit', limit, 'a whole number from 1');
 }
 
 /** A function that has faulted. */

@@ -28,7 +28,7 @@ import { FaultLimit } from './fault-limit.js';
 import { GuestSpace } from './guest-space.js';
 import type { IommuDriver, IommuDriverOptions } from './iommu-driver.js';
 import type { IommuOptions, OwnStrategy } from './iommu-options.js';
-import type { MappingStrategy } from './mapping-strategy.js';
+import { type MappingStrategy, requireStrategy } from './mapping-strategy.js';
 import { VtdDriver } from './vtd-driver.js';
 
 /** Domain number of the card's own transfers (interrupt vectors). */
@@ -118,7 +118,7 @@ export class IommuProtection implements Protection {
     const space = new GuestSpace(parts, this.driver, domain, address);
     let strategy: MappingStrategy | undefined;
     try {
-      const made = this.#strategy.make(space);
+      const made = requireStrategy(this.#strategy.name, this.#strategy.make(space));
       strategy = made;
       const port = new ContextPort({
         parts,

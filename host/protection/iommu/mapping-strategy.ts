@@ -1,4 +1,5 @@
 import type { PageNumber } from '../../../nic/addresses.js';
+import { UserError } from '../../../scheduler/errors.js';
 import type { ContextPort } from '../context-port.js';
 import type { SetupGate } from '../context-queue.js';
 import type { GuestSpace } from './guest-space.js';
@@ -29,3 +30,24 @@ export interface MappingStrategy {
 
 /** Makes the strategy of one guest. */
 export type StrategyMaker = (space: GuestSpace) => MappingStrategy;
+
+const PARTS: Readonly<Record<keyof MappingStrategy, 'object' | 'function'>> = {
+  transmit: 'object',
+  receive: 'object',
+  opened: 'function',
+  closed: 'function',
+  relinquish: 'function',
+  counters: 'function',
+};
+
+/** One of the user's own may have been made by anything. @throws UserError that says what it lacks */
+export function requireStrategy(name: string, made: MappingStrategy): MappingStrategy {
+  const given: Partial<MappingStrategy> = Object(made);
+  const missing = Object.entries(PARTS)
+    .filter(([part, kind]) => typeof given[part as keyof MappingStrategy] !== kind)
+    .map(([part]) => part);
+  if (missing.length === 0) return made;
+  throw new UserError(
+    `strategy "${name}" makes something without ${missing.join(', ')}; expected every part of MappingStrategy`,
+  );
+}

@@ -1,4 +1,5 @@
-import { InvariantViolation, ParameterError } from '../../../scheduler/errors.js';
+import { refuseValue } from '../../../scheduler/checked-values.js';
+import { InvariantViolation } from '../../../scheduler/errors.js';
 import { refuseUnknownOptions } from '../../../scheduler/known-options.js';
 import { absent } from '../../../scheduler/present.js';
 import type { HostParts } from '../../host-parts.js';
@@ -35,6 +36,18 @@ const DEFAULT_QUEUE_LOCK: QueueLockOptions = {
   returnNs: 0,
 };
 
+/** The defaults with some changed. @throws ParameterError for a time that is none */
+export function queueLockOptions(changes: Partial<QueueLockOptions>): QueueLockOptions {
+  refuseUnknownOptions('iommu.queueLock', changes, DEFAULT_QUEUE_LOCK);
+  const all = { ...DEFAULT_QUEUE_LOCK, ...changes };
+  for (const [name, value] of Object.entries<unknown>(all)) {
+    const isTime = typeof value === 'number' && value >= 0;
+    if (!isTime || !(name === 'spinLimitNs' || Number.isFinite(value)))
+      refuseValue(`iommu.queueLock.${name}`, value, 'a time in ns >= 0');
+  }
+  return all;
+}
+
 /** An interval in which the lock is held, ns. */
 interface Hold {
   readonly startNs: number;
@@ -60,14 +73,8 @@ export class QueueLock {
 
   /** @throws ParameterError for a time that is none. */
   constructor(parts: HostParts, options: Partial<QueueLockOptions>) {
-    refuseUnknownOptions('iommu.queueLock', options, DEFAULT_QUEUE_LOCK);
     this.#parts = parts;
-    this.options = { ...DEFAULT_QUEUE_LOCK, ...options };
-    for (const [name, value] of Object.entries(this.options)) {
-      const finite = name === 'spinLimitNs' || Number.isFinite(value);
-      if (!(value >= 0 && finite))
-        throw new ParameterError(`iommu.queueLock.${name} is ${value}, expected a time in ns >= 0`);
-    }
+    this.options = queueLockOptions(options);
   }
 
   /** How often it was taken, and waited for, and how often a waiter had left the guest; times in ns, summed. */

@@ -7,7 +7,9 @@ export const tablesCommand: CommandEntry = {
     ['--json', 'one JSON document on stdout'],
     ['--check', 'compare with the translations that the file lists'],
   ],
-  notes: `Exit code: 0 fine, 1 the dump lacks a table or --check found differences, 2 usage or a file that cannot be used.`,
+  notes: `docs/iommu-tables.md says what a dump holds and how to take one.
+Exit code: 0 fine, 1 the dump lacks a table or --check found differences, 2 usage or a file that cannot be used. Entries that
+hardware would refuse are printed as problems of the tables and leave it as it is.`,
   load: async () => {
     const { tablesCommand: showTables } = await import('../../tables/tables-command.js');
     return async ([file = ''], { json, check }, io) =>

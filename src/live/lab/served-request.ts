@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { FAULT_POLICIES } from '../../../host/hypervisor/fault-log.js';
 import { UserError } from '../../../scheduler/errors.js';
+import { expectationText } from '../../scenario/expectation-text.js';
 
 const subjectSchema = z.union([
   z.strictObject({ kind: z.enum(['domain', 'context', 'page']), id: z.int().min(0) }),
@@ -36,7 +37,6 @@ export function servedRequest(text: string): ServedRequest {
   const result = requestSchema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  throw new UserError(
-    `${String(kind)}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not a request'}`,
-  );
+  const expected = issue === undefined ? 'not a request' : expectationText(issue);
+  throw new UserError(`${String(kind)}: ${issue?.path.join('.') ?? ''}: ${expected}`);
 }

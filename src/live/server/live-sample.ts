@@ -13,7 +13,7 @@ export interface GuestSample {
   /** Bits per second that it put on the wire, with preamble, FCS and gap, and that it received. */
   readonly sentBps: number;
   readonly receivedBps: number;
-  /** Of what all guests put on the wire, 0 to 1. */
+  /** Of what the card put on the wire, 0 to 1: emulated guests have a part that is listed nowhere. */
   readonly share: number;
   /** Of the time, 0 to 1; undefined where guests have no context of their own. */
   readonly backlogged: number | undefined;
@@ -25,6 +25,7 @@ export interface GuestSample {
 /** The card over the last second. */
 export interface LiveSample {
   readonly atNs: number;
+  /** Bits per second that the card put on the wire, for emulated guests and for itself too. */
   readonly wireBps: number;
   readonly guests: readonly GuestSample[];
   /** CPU time that the modelled hypervisor took, 0 to 1 of one core, and what it was for. */
@@ -45,6 +46,7 @@ export function sampleLine(sample: LiveSample): string {
 
 interface Before {
   readonly atNs: number;
+  readonly allWireBytes: number;
   readonly wireBytes: readonly number[];
   readonly bytesReceived: readonly number[];
   readonly backloggedNs: readonly number[];
@@ -78,7 +80,7 @@ export class LiveSampler {
     const ns = Math.max(1, now.atNs - before.atNs);
     const gained = (of: 'wireBytes' | 'bytesReceived' | 'backloggedNs', index: number) =>
       present(now[of][index]) - present(before[of][index]);
-    const all = guests.reduce((sum, _guest, index) => sum + gained('wireBytes', index), 0);
+    const all = now.allWireBytes - before.allWireBytes;
     const mappingsPerFrame = perFrame(countsSince(now.mappings, before.mappings), now.frames - before.frames);
     const ownContexts = host.protection.intermediary === undefined;
     return {
@@ -111,6 +113,7 @@ export class LiveSampler {
     const counts = tallies.map((tally) => tally.counts(atNs));
     return {
       atNs,
+      allWireBytes: this.#machine.wireBytesSent,
       wireBytes: counts.map(({ wireBytesSent }) => wireBytesSent),
       bytesReceived: counts.map(({ bytesReceived }) => bytesReceived),
       backloggedNs: counts.map(({ backloggedNs }) => backloggedNs),

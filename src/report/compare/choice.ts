@@ -87,7 +87,7 @@ export function choiceAnswers(compared: readonly Compared[]): string[] {
       if (through === undefined) return '';
       const got = `${doubt.through(through)} of ${doubt.of(through)}`;
       return index === 0
-        ? `${one.name} lets the fewest ${doubt.attacks} through, ${got}${tiedText(compared, doubt, one)}, at ${timesText(one)} the CPU time per bit${fillsText(one)}`
+        ? `${one.name} lets the fewest ${doubt.attacks} through${scopeText(compared)}, ${got}${tiedText(compared, doubt, one)}, at ${timesText(one)} the CPU time per bit${fillsText(one)}`
         : `${one.name} lets ${got} through, at ${timesText(one)}${fillsText(one)}`;
     });
     return [`If ${doubt.text}: ${parts.join('; ')}.`];
@@ -96,11 +96,20 @@ export function choiceAnswers(compared: readonly Compared[]): string[] {
   return [...(light === undefined ? [] : [light]), ...sentences];
 }
 
+/** Of whom it is said, where the price of some is not known. */
+function scopeText(compared: readonly Compared[]): string {
+  return compared.some(({ keepsInside }) => keepsInside) ? ' of those with a price per bit' : '';
+}
+
 /** Others that let as few through: they take as much CPU time, or more. */
 function tiedText(compared: readonly Compared[], { through }: Doubt, best: Compared): string {
   const fewest = best.through === undefined ? undefined : through(best.through);
   const tied = compared.filter(
-    (one) => one !== best && one.through !== undefined && through(one.through) === fewest,
+    (one) =>
+      one !== best &&
+      one.through !== undefined &&
+      through(one.through) === fewest &&
+      PRICE_METRICS.cpuPerBit.of(one) !== undefined,
   );
   if (tied.length === 0) return '';
   return ` (as many as ${tied.map(({ name }) => name).join(', ')}, which ${tied.length === 1 ? 'takes' : 'take'} no less CPU time)`;
@@ -130,7 +139,9 @@ function lightGuestAnswer(compared: readonly Compared[]): string | undefined {
     const times = guest.latencyNs.p99Ns / Math.max(1, without.latencyNs.p99Ns);
     return [{ one, through, times, text: `${metricText(GUEST_METRIC.latencyP99Ns, guest)} us` }];
   });
-  const fit = known.filter(({ one, times }) => times <= LITTLE_LONGER && carriesAsMuch(one));
+  const fit = known.filter(
+    ({ one, times }) => times <= LITTLE_LONGER && !one.keepsInside && carriesAsMuch(one),
+  );
   const costs = ({ one }: (typeof known)[number]) => PRICE_METRICS.cpuPerBit.of(one) as number;
   const [best] = fit.sort(
     (a, b) => a.through.through - b.through.through || costs(a) - costs(b) || a.times - b.times,
@@ -175,7 +186,7 @@ export function choiceFigure(compared: readonly Compared[]): ReportFigure | unde
   return {
     id: 'choice',
     title: 'Approaches that no other beats in attacks and CPU time',
-    sentence: `Whichever lets fewer attacks through than one of these takes more CPU time per bit. Of ${counted(compared.length, 'approach', 'approaches')} ${counted(chosen.length, 'is', 'are')} left.${waitingText(compared)} Latency is the 99th percentile in us, with the multiple of that without protection in brackets.`,
+    sentence: `Whichever lets fewer attacks through than one of these takes more CPU time per bit${scopeText(compared)}. Of ${counted(compared.length, 'approach', 'approaches')} ${counted(chosen.length, 'is', 'are')} left.${waitingText(compared)} Latency is the 99th percentile in us, with the multiple of that without protection in brackets.`,
     table: {
       heads: [
         'approach',

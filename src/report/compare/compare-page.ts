@@ -1,13 +1,11 @@
 import { DEFAULT_HOST } from '../../../host/host.js';
 import { type Approach, NAMED_APPROACHES } from '../../../host/protection/approaches.js';
-import { DEFAULT_NIC } from '../../../nic/parameters.js';
 import { counted } from '../../../scheduler/counted.js';
 import { present } from '../../../scheduler/present.js';
 import { gatesAnswer } from '../../attack/gates-answer.js';
 import type { LetThrough } from '../../attack/let-through.js';
 import { expandGuests } from '../../machine/expand-guests.js';
 import type { RunResult } from '../../machine/run-result.js';
-import type { Scenario } from '../../scenario/schema.js';
 import { captureText, replayedCaptures } from '../capture-text.js';
 import type { FigureParameter, ReportFigure } from '../html/figure.js';
 import { html, idOf, type Markup } from '../html/markup.js';
@@ -16,6 +14,7 @@ import { pinnedLinesFigure } from '../html/pinned.js';
 import { cpuFraction } from '../metrics/run-metrics.js';
 import { megabits, microseconds, percent } from '../number-text.js';
 import { APPROACHES_PAGE } from '../page-names.js';
+import { portText } from '../port-text.js';
 import { headingLine, type RunHeading } from '../run-heading.js';
 import { choiceAnswers, choiceFigure } from './choice.js';
 import { type Compared, compareRuns, mostSlowed, PRICE_METRICS, ranked, shownGuests } from './compared.js';
@@ -33,8 +32,6 @@ import { seedSamples, seedsFigure } from './seeds.js';
 import { sharesFigure } from './shares-figure.js';
 
 const MOST_GUESTS_NAMED = 12;
-/** Rates that the wire gets while the run goes on, likewise. */
-const MOST_RATES_NAMED = 6;
 /** Goodputs within this fraction of the largest are alike. */
 const ALIKE = 0.02;
 
@@ -60,7 +57,7 @@ export function describeComparison(
   // Of several seeds the figures show the first, and one figure how far the others are from it.
   const seeds = new Set(everyRun.map(({ seed }) => seed)).size;
   const runs = everyRun.filter(({ seed }) => seed === heading.seed);
-  const compared = compareRuns(runs, through);
+  const compared = compareRuns(runs, through, heading.loaded.scenario);
   const origin = { repeat, parameters: parametersOf(heading, runs) };
   const isOne = runs.length === 1;
   const opening = priceFigure(compared);
@@ -85,7 +82,9 @@ export function describeComparison(
         figures: existing(
           choiceFigure(compared),
           opening === undefined ? inShort(compared) : undefined,
-          seeds === 1 ? undefined : seedsFigure(seedSamples(everyRun, through), seeds),
+          seeds === 1
+            ? undefined
+            : seedsFigure(seedSamples(everyRun, through, heading.loaded.scenario), seeds),
         ),
         origin,
       },
@@ -220,22 +219,32 @@ function oneAnswer({ run }: Compared): string {
 }
 
 function costAnswer(compared: readonly Compared[]): string {
-  const rates = ranked(compared, ({ run }) => run.goodputBps);
+  // Beside the others, goodput of a run whose frames stay inside is no measure of what it carries.
+  const rates = ranked(
+    compared.filter(({ keepsInside }) => !keepsInside),
+    ({ run }) => run.goodputBps,
+  );
   const work = ranked(compared, ({ run }) => 1 - run.cpu.idleFraction);
   const perBit = ranked(compared, (one) => PRICE_METRICS.cpuPerBit.of(one) as number | undefined);
-  const [slow, fast] = [rates[0], rates.at(-1)];
-  if (slow === undefined || fast === undefined) return '';
-  const isAlike = (fast.value - slow.value) / Math.max(1, fast.value) < ALIKE;
-  const goodput = isAlike
-    ? `Goodput is alike under all, ${megabits(slow.value)} to ${megabits(fast.value)} Mb/s out: what differs is the price.`
-    : `Goodput goes from ${megabits(slow.value)} Mb/s out (${slow.name}) to ${megabits(fast.value)} Mb/s (${fast.name}).`;
+  if (compared.length === 0) return '';
+  const goodput = goodputText(rates, rates.length === compared.length ? 'all' : 'the others');
   const cores = counted(present(compared[0]).run.cpu.cores, 'core');
   const ends = (list: typeof work, text: (value: number) => string) =>
     `${text(present(list[0]).value)} (${present(list[0]).name}) to ${text(present(list.at(-1)).value)} (${present(list.at(-1)).name})`;
   const busy = `${cores} are busy from ${ends(work, (value) => `${percent(value)} %`)}`;
   return perBit.length < 2
-    ? `${goodput} ${busy}.`
-    : `${goodput} ${busy}; per bit that is carried, CPU time is ${ends(perBit, (value) => value.toFixed(2))} times that without protection.`;
+    ? `${goodput}${busy}.`
+    : `${goodput}${busy}; per bit that is carried, CPU time is ${ends(perBit, (value) => value.toFixed(2))} times that without protection.`;
+}
+
+/** How far goodputs are apart, the least first: a sentence with a space behind it; empty where there are no two. */
+function goodputText(rates: ReturnType<typeof ranked>, which: string): string {
+  const [slow, fast] = [rates[0], rates.at(-1)];
+  if (slow === undefined || fast === undefined || rates.length < 2) return '';
+  const isAlike = (fast.value - slow.value) / Math.max(1, fast.value) < ALIKE;
+  return isAlike
+    ? `Goodput is alike under ${which}, ${megabits(slow.value)} to ${megabits(fast.value)} Mb/s out: what differs is the price. `
+    : `Goodput goes from ${megabits(slow.value)} Mb/s out (${slow.name}) to ${megabits(fast.value)} Mb/s (${fast.name}). `;
 }
 
 /** Guest by guest: percentiles of guests with different loads are never pooled. */
@@ -289,19 +298,6 @@ function replayParameters([first]: readonly RunResult[]): FigureParameter[] {
   return replayedCaptures(first)
     .slice(0, MOST_GUESTS_NAMED)
     .map(({ guest, capture }) => ({ name: `replay of ${guest}`, value: captureText(capture) }));
-}
-
-/** Rate of the wire; with those that it gets, and when. */
-function portText({ nic, changes = [] }: Scenario): string {
-  const first = `${(nic?.rateBps ?? DEFAULT_NIC.rateBps) / 1e9} Gb/s`;
-  const later = changes
-    .flatMap(({ atNs, rateBps }) => (rateBps === undefined ? [] : [{ atNs, rateBps }]))
-    .sort((one, other) => one.atNs - other.atNs);
-  const named = later
-    .slice(0, MOST_RATES_NAMED)
-    .map(({ atNs, rateBps }) => `${rateBps / 1e9} Gb/s from ${atNs / 1e6} ms on`);
-  const more = later.length > named.length ? [`and ${later.length - named.length} more`] : [];
-  return [first, ...named, ...more].join(', ');
 }
 
 function parametersOf(

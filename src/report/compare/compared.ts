@@ -4,6 +4,7 @@ import type { GuestResult, RunResult } from '../../machine/run-result.js';
 import type { Metric } from '../metrics/metric.js';
 import { isFewForP99 } from '../metrics/number-metric.js';
 import { COST_METRICS, TRAFFIC_METRICS } from '../metrics/run-metrics.js';
+import { type GuestsAndCard, keepsInside } from './kept-inside.js';
 
 /** One approach in a comparison: its run, the run without protection, and what it lets through. */
 export interface Compared {
@@ -13,16 +14,23 @@ export interface Compared {
   readonly none: RunResult | undefined;
   /** Undefined where attacks were not played. */
   readonly through: LetThrough | undefined;
+  /** Whether frames between guests stay in the machine: what it carries is then not compared with none. */
+  readonly keepsInside: boolean;
 }
 
 /** Runs of one scenario side by side. */
-export function compareRuns(runs: readonly RunResult[], through: readonly LetThrough[] = []): Compared[] {
+export function compareRuns(
+  runs: readonly RunResult[],
+  through: readonly LetThrough[],
+  scenario: GuestsAndCard,
+): Compared[] {
   const none = runs.find(({ protection }) => protection === 'none');
   return runs.map((run) => ({
     name: run.protection,
     run,
     none,
     through: through.find(({ approach }) => approach === run.protection),
+    keepsInside: keepsInside(scenario, run),
   }));
 }
 
@@ -73,8 +81,8 @@ export const PRICE_METRICS = {
     digits: 2,
     sentence:
       'CPU time of all domains per bit that is carried out, as a multiple of that without protection: an approach that takes less CPU because it carries less is not cheap.',
-    of: ({ run, none }) =>
-      none === undefined || none.goodputBps === 0 || run.goodputBps === 0
+    of: ({ run, none, keepsInside: isKept }) =>
+      none === undefined || isKept || none.goodputBps === 0 || run.goodputBps === 0
         ? undefined
         : ((1 - run.cpu.idleFraction) * none.goodputBps) / (run.goodputBps * (1 - none.cpu.idleFraction)),
   }),
@@ -84,7 +92,8 @@ export const PRICE_METRICS = {
     head: 'goodput\n% none',
     unit: 'fraction',
     sentence: 'Goodput out, in percent of that of the run without protection.',
-    of: ({ run, none }) => (none === undefined ? undefined : run.goodputBps / none.goodputBps),
+    of: ({ run, none, keepsInside: isKept }) =>
+      none === undefined || isKept ? undefined : run.goodputBps / none.goodputBps,
   }),
   worstP99: ofRun(TRAFFIC_METRICS.worstLatencyP99Ns),
   slowdown: metric('slowdown', {
@@ -153,9 +162,9 @@ export function mostSlowed({ run, none }: Compared): Slowdown | undefined {
 }
 
 /** Approaches by something that is measured, the least first. */
-export function ranked(
-  compared: readonly Compared[],
-  of: (one: Compared) => number | undefined,
+export function ranked<One extends { readonly name: string }>(
+  compared: readonly One[],
+  of: (one: One) => number | undefined,
 ): { readonly name: string; readonly value: number }[] {
   return compared
     .flatMap((one) => {

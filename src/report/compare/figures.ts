@@ -57,7 +57,7 @@ export function latencyFigure(runs: readonly RunResult[]): ReportFigure | undefi
         description: guests
           .map((name) => {
             const waits = ranked(
-              runs.map((run) => ({ name: run.protection, run, none: undefined, through: undefined })),
+              runs.map((run) => ({ name: run.protection, run })),
               ({ run }) => guestOf(run, name)?.latencyNs?.p99Ns,
             );
             const [least, most] = [waits[0], waits.at(-1)];

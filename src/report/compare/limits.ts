@@ -1,9 +1,10 @@
 import { counted } from '../../../scheduler/counted.js';
 import type { RunResult } from '../../machine/run-result.js';
-import { namesText } from '../guest-rows.js';
+import { coresText, lessThanWire, namesText, ringsText } from '../guest-rows.js';
 import { cpuFraction } from '../metrics/run-metrics.js';
 import { percent } from '../number-text.js';
 import { type Compared, lesserGoodputPercent } from './compared.js';
+import { keptInsideLines } from './kept-inside.js';
 
 /** From here on the wire was the limit: it stood still at the start, and between frames now and then. */
 export const FULL_WIRE_FRACTION = 0.98;
@@ -22,7 +23,8 @@ export function limitsAnswers(compared: readonly Compared[]): string[] {
       ? `Under all approaches ${text}.`
       : `Under ${names.join(', ')} ${text}.`,
   );
-  return [...shared, ...compared.flatMap(lesserText)];
+  const kept = keptInsideLines(compared);
+  return [...shared, ...compared.flatMap(lesserText), ...(kept === undefined ? [] : [kept.join(' ')])];
 }
 
 /** Who stayed below its due, and why, where its core or its ring was the reason; undefined when neither was. */
@@ -34,7 +36,7 @@ function reasonText(run: RunResult): string | undefined {
 /** Who stayed below its due since its ring holds less than the card's FIFO. */
 function ringText({ ringLimited }: RunResult): string | undefined {
   if (ringLimited === undefined) return undefined;
-  return `${namesText(ringLimited)} got less than was due, because their rings were full of frames on their way (ring-limited: transmitSlots)`;
+  return `${namesText(ringLimited)} got less than was due, because ${ringsText(ringLimited)} (ring-limited: transmitSlots)`;
 }
 
 /** Who stayed below its due for want of CPU time, and whether the wire was full meanwhile. */
@@ -42,8 +44,8 @@ function coreText(run: RunResult): string | undefined {
   const { cpuLimited, wireBusyFraction } = run;
   if (cpuLimited === undefined) return undefined;
   if (wireBusyFraction < FULL_WIRE_FRACTION)
-    return `${namesText(cpuLimited)} sent less than the wire had for them, because their cores had no time to post more (CPU-limited)`;
-  return `the wire is full, and is what limits all guests together; of it ${namesText(cpuLimited)} got less than was due, because their cores had no time to post more, and the others took the rest (CPU-limited)`;
+    return `${namesText(cpuLimited)} ${lessThanWire(cpuLimited)}, because ${coresText(cpuLimited)} (CPU-limited)`;
+  return `the wire is full, and is what limits all guests together; of it ${namesText(cpuLimited)} got less than was due, because ${coresText(cpuLimited)}, and the others took the rest (CPU-limited)`;
 }
 
 /** An approach that carries less than no protection does: how much, and what was full meanwhile. */

@@ -48,7 +48,7 @@ export function priceFigure(compared: readonly Compared[]): ReportFigure | undef
       height: 300,
       columns: 2,
       narrowColumns: 1,
-      ...(isAnyLess ? { legend: LEGEND } : {}),
+      ...(isAnyLess ? { legend: legendOf(compared) } : {}),
       panels: panels.map(
         ({ title, spots: own }): Panel => ({ title, marks: [...frontLine(own), ...own.flatMap(spotMarks)] }),
       ),
@@ -57,10 +57,13 @@ export function priceFigure(compared: readonly Compared[]): ReportFigure | undef
   };
 }
 
-const LEGEND: readonly LegendEntry[] = [
-  { text: 'carries what no protection does', style: 1, as: 'circle' },
-  { text: 'carries less (percent of it)', style: 4, as: 'triangle', hollow: true },
-];
+function legendOf(compared: readonly Compared[]): readonly LegendEntry[] {
+  const unknown = compared.some(({ keepsInside }) => keepsInside) ? ', or is not compared' : '';
+  return [
+    { text: `carries what no protection does${unknown}`, style: 1, as: 'circle' },
+    { text: 'carries less (percent of it)', style: 4, as: 'triangle', hollow: true },
+  ];
+}
 
 /** The same in figures, and what is pinned; how many attacks get through, and of how many, is one column. */
 export function priceTable(compared: readonly Compared[]): ReportFigure['table'] {

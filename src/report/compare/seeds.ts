@@ -7,8 +7,10 @@ import { type Metric, metricAxis, metricHead } from '../metrics/metric.js';
 import { RUN_METRICS } from '../metrics/run-metrics.js';
 import { type SampleStatistics, sampleOf, sampleText } from '../metrics/sample.js';
 import { plainTable } from '../plain-table.js';
+import { portLines } from '../port-text.js';
 import { headingLine, type RunHeading } from '../run-heading.js';
 import { type Compared, compareRuns, guestOf, ofRun, PRICE_METRICS, shownGuests } from './compared.js';
+import { type GuestsAndCard, keptInsideLines } from './kept-inside.js';
 
 /** One approach under several seeds. */
 export interface SeedSample {
@@ -18,13 +20,18 @@ export interface SeedSample {
 }
 
 /** Runs of a scenario under several approaches and seeds, approach by approach. */
-export function seedSamples(runs: readonly RunResult[], through: readonly LetThrough[]): SeedSample[] {
+export function seedSamples(
+  runs: readonly RunResult[],
+  through: readonly LetThrough[],
+  scenario: GuestsAndCard,
+): SeedSample[] {
   const seeds = [...new Set(runs.map(({ seed }) => seed))];
   const bySeed = seeds.map((seed, index) =>
     compareRuns(
       runs.filter((run) => run.seed === seed),
       // Attacks are played once, with the first seed.
       index === 0 ? through : [],
+      scenario,
     ),
   );
   return (bySeed[0] ?? []).map(({ name }) => ({
@@ -89,7 +96,8 @@ export function seedsText(heading: RunHeading, samples: readonly SeedSample[], s
     );
   const broken = runs.filter(({ laws }) => laws.some(({ held }) => !held));
   return [
-    `${headingLine(heading)} and the ${seeds - 1} after it`,
+    `${headingLine(heading)} and the ${seeds === 2 ? 'one' : seeds - 1} after it`,
+    ...portLines(heading.loaded.scenario),
     '',
     `Of each figure: the mean over ${seeds} seeds, the 95 % interval of the mean, the least and the most`,
     '',
@@ -102,6 +110,7 @@ export function seedsText(heading: RunHeading, samples: readonly SeedSample[], s
         texts: metrics.map((metric) => sampleText(metric, own)),
       })),
     ),
+    ...(keptInsideLines(samples.flatMap(({ runs: [first] }) => first ?? [])) ?? []),
     '',
     ...LATENCY.flatMap((metric) => [`${metric.title} out, us, per guest`, '', perGuest(metric), '']),
     'What each guest got of its due',

@@ -73,7 +73,7 @@ export function pageHtml(page: ReportPage): string {
 <p class="question">${question}</p>
 <p class="setting">${setting}</p>
 ${opening === undefined ? '' : figureHtml(opening.figure, { ...opening.origin, repeat: again })}<section class="answer" aria-labelledby="answer"><h2 id="answer">Answer</h2>${answer.map((text) => html`<p>${text}</p>`)}</section>
-<div class="repeat"><span>The same again (seed ${seed}):</span>${commandHtml(again)}</div>
+<div class="repeat"><span>The same again (seed ${seed})${again === repeat ? '' : `, into the folder ${PAGE_FOLDER}`}:</span>${commandHtml(again)}</div>
 <nav aria-labelledby="contents"><h2 id="contents">Contents</h2>
 <ul>${sections.map(contentsOf)}</ul>${linksHtml(links)}</nav>
 </header>
@@ -119,9 +119,14 @@ ${body}
 /** Commands whose pages `--out` writes. */
 const WITH_PAGES: readonly string[] = ['compare', 'run', 'attack', 'fairness', 'reproduce'];
 
+/** Where a page's command line puts the page: not where it lies, since its text does not depend on that. */
+const PAGE_FOLDER = 'out';
+
 /** The command line that makes this page again, and not the text alone. */
 function remaking(command: string, repeat: string): string {
-  return WITH_PAGES.includes(command) && !repeat.includes(' --out ') ? `${repeat} --out out` : repeat;
+  return WITH_PAGES.includes(command) && !repeat.includes(' --out ')
+    ? `${repeat} --out ${PAGE_FOLDER}`
+    : repeat;
 }
 
 function linksHtml(links: readonly PageLink[]): Markup | '' {

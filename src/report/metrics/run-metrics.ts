@@ -6,9 +6,14 @@ import { isFewForP99, metrics, type NumberMetric } from './number-metric.js';
 
 type Kind = RunResult['cpu']['domains'][number]['kind'];
 
+/** Domains of a kind, and what each took of the cores. */
+export function cpuDomains({ cpu }: RunResult, kind: Kind): RunResult['cpu']['domains'] {
+  return cpu.domains.filter((domain) => domain.kind === kind);
+}
+
 /** Fraction of all cores that domains of a kind were busy. */
 export function cpuFraction(run: RunResult, kind: Kind): number {
-  return run.cpu.domains.reduce((sum, domain) => sum + (domain.kind === kind ? domain.fraction : 0), 0);
+  return cpuDomains(run, kind).reduce((sum, { fraction }) => sum + fraction, 0);
 }
 
 /** The guest whose frames wait longest at the 99th percentile; undefined when no frame left. */

@@ -13,7 +13,7 @@ describe('times of the queue', () => {
     }
     for (const ns of [-1, 0.5, 1e9 + 1, Number.NaN, Number.POSITIVE_INFINITY])
       expect(() => queueTiming({ [name]: ns })).toThrow(
-        `iommu.${name} is ${ns}, expected whole nanoseconds from 0 to 10^9`,
+        `iommu.queueTiming.${name} is ${ns}, expected whole nanoseconds from 0 to 10^9`,
       );
   });
 });

@@ -154,7 +154,10 @@ describe('options', () => {
       () => new Iommu({ strategy: 'deferred', strategyOptions: { queueEntries: 1, timeoutNs: 1 } }),
       undefined,
     ],
-    [() => new Iommu({ strategy: 'deferred', strategyOptions: { timeoutNs: 0 } }), /iommu\.timeoutNs is 0/],
+    [
+      () => new Iommu({ strategy: 'deferred', strategyOptions: { timeoutNs: 0 } }),
+      /iommu\.strategyOptions\.timeoutNs is 0/,
+    ],
     [
       () =>
         new Iommu({
@@ -165,7 +168,7 @@ describe('options', () => {
     ],
     [
       () => new Iommu({ strategy: 'single-use', strategyOptions: { linuxKernel: '5.4' as '6.1' } }),
-      /iommu\.linuxKernel is "5\.4", expected one of: 6\.1, 6\.12/,
+      /iommu\.strategyOptions\.linuxKernel is "5\.4", expected one of: 6\.1, 6\.12/,
     ],
     [() => new Iommu({ strategy: 'single-use', vendor: 'amdvi', cachingMode: false, maxMode: 5 }), undefined],
     [

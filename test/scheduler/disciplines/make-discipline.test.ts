@@ -44,6 +44,9 @@ describe('disciplines by name', () => {
       'drr)': 'discipline is ")" (in "drr)"), expected one of',
       'drr(sfq)': 'discipline is "(sfq)" (in "drr(sfq)"), expected one of',
       'limit:drr': 'discipline is "limit:" (in "limit:drr"), expected one of',
+      'limited:./mine.ts': 'discipline is "./mine.ts" (in "limited:./mine.ts"), expected one of',
+      'drr/../of/mine.ts': 'discipline is "../of/mine.ts" (in "drr/../of/mine.ts"), expected one of',
+      './mine.ts': 'discipline is "./mine.ts", expected one of',
       '(limited:(drr/sfq))/prr':
         'discipline is "(limited:(drr/sfq))/prr", expected one level on the left of a "/"',
     };

@@ -18,8 +18,8 @@ const replay = (fields: object) => guest({ traffic: { kind: 'replay', ...fields 
 
 /** A scenario with one mistake, and what is said about it: field, value, what was expected. */
 const SCENARIOS: [mistake: string, scenario: unknown, said: RegExp][] = [
-  ['no guests', { guests: [] }, /guests is \[\], expected array to have >=1 items/u],
-  ['not an object', [], /the scenario is \[\], expected object/u],
+  ['no guests', { guests: [] }, /guests is \[\], expected a list of at least 1 item/u],
+  ['not an object', [], /the scenario is \[\], expected an object/u],
   ['an unknown key', guest({ trafic: {} }), /guests\[0\]\.trafic is not a field .* name, count, traffic, /u],
   [
     'an unknown key at the top',
@@ -42,16 +42,28 @@ const SCENARIOS: [mistake: string, scenario: unknown, said: RegExp][] = [
     /nic\.pcie\.lane is not a field .*expected one of: generation, lanes, /u,
   ],
   ['an unknown kind', guest({ traffic: { kind: 'greedi' } }), /kind is "greedi", expected 'greedy' \| /u],
-  ['a wrong type', greedy({ frameBytes: true }), /frameBytes is true, expected number, or array, or "imix"/u],
-  ['a frame too long', greedy({ frameBytes: 9019 }), /frameBytes is 9019, expected .*<=9018/u],
+  [
+    'a wrong type',
+    greedy({ frameBytes: true }),
+    /frameBytes is true, expected a number, or a list, or "imix"/u,
+  ],
+  [
+    'a frame too long',
+    greedy({ frameBytes: 9019 }),
+    /frameBytes is 9019, expected .*a number of at most 9018/u,
+  ],
   ['no power of two', guest({ transmitSlots: 100 }), /transmitSlots is 100, expected a power of two/u],
-  ['a missing field', guest({ traffic: { kind: 'poisson' } }), /wireRateBps is missing, expected number/u],
+  ['a missing field', guest({ traffic: { kind: 'poisson' } }), /wireRateBps is missing, expected a number/u],
   [
     'a time without end',
     { guests: [{}], iommu: { timeoutNs: 1e300 } },
-    /: iommu\.timeoutNs is 1e\+300, expected number to be <=3600000000000$/mu,
+    /: iommu\.timeoutNs is 1e\+300, expected a number of at most 3600000000000$/mu,
   ],
-  ['a negative duration', { guests: [{}], durationNs: -5 }, /durationNs is -5, expected number to be >=1/u],
+  [
+    'a negative duration',
+    { guests: [{}], durationNs: -5 },
+    /durationNs is -5, expected a number of at least 1/u,
+  ],
   [
     'an unknown approach',
     { guests: [{}], protection: 'iomu' },

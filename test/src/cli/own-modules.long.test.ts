@@ -40,3 +40,25 @@ test.for([['1'], ['2']])(
     expect(mine?.through).toBeGreaterThan(0);
   },
 );
+
+test.for([
+  ['fairness', '--disciplines', ['--workloads', 'greedy,mixed', '--contexts', '3', '--duration', '2ms']],
+  ['compare', '--discipline', ['--protection', 'none,cdna', '--no-attacks']],
+] as const)(
+  'what a discipline of one’s own throws in a thread of %s is one line',
+  async ([command, option, words]) => {
+    const path = scratch.path('throws.mjs');
+    writeFileSync(
+      path,
+      `export default () => ({
+  name: 'throws', join() {}, leave() {}, select: () => -1, served() {}, withdraw() {}, checkInvariants() {},
+  relativeFairnessBoundBytes: () => Infinity,
+  activate() { throw new Error('boom'); },
+});
+`,
+    );
+    const { code, out, err } = await invoke(command, option, path, ...words, '--jobs', '2');
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toBe(`${option} is ${JSON.stringify(path)}, whose activate throws: boom (throws.mjs:4)\n`);
+  },
+);

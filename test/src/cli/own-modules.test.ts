@@ -171,7 +171,7 @@ test.for([
     const { code, out, err } = await invoke(command, option, `${before}${scratch.path(`folder/${file}`)}`);
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(err).toMatch(
-      new RegExp(`${option} has ".*${file}", which is named "${name}" like one of the catalogue`, 'u'),
+      new RegExp(`${option} is ".*${file}", which is named "${name}" like one of the catalogue`, 'u'),
     );
   },
 );

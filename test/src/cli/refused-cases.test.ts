@@ -68,8 +68,8 @@ test.for([
   const { code, err } = await invoke('run', path);
   expect(code).toBe(2);
   expect(err.trimEnd().split('\n')).toEqual([
-    expect.stringMatching(/guests\[0\]\.coalesceNs is ".*", expected number.*/u),
-    expect.stringMatching(/durationNs is ".*", expected number/u),
+    expect.stringMatching(/guests\[0\]\.coalesceNs is ".*", expected a number.*/u),
+    expect.stringMatching(/durationNs is ".*", expected a number/u),
   ]);
   for (const line of err.trimEnd().split('\n')) expect(line.endsWith(hint ?? '')).toBe(true);
 });

@@ -141,6 +141,12 @@ describe('a change of traffic', () => {
     ],
     [{ kind: 'greedy', to: 'b' }, pair, 'changes[0].traffic.to is "b", expected none: what a sends stays'],
     [
+      { kind: 'greedy', to: 'a' },
+      pair,
+      'changes[0].traffic.to is "a", expected another guest than a itself: b',
+    ],
+    [{ kind: 'greedy', to: 'c' }, pair, 'changes[0].traffic.to is "c", expected the name of a guest: a, b'],
+    [
       { kind: 'greedy' },
       [{ name: 'a', traffic: { kind: 'greedy', to: 'b' } }, { name: 'b' }],
       'changes[0].traffic.to is missing, expected b: what a sends stays for the same station',

@@ -101,11 +101,23 @@ describe('a machine', () => {
     expect(refused({ traffic: { kind: 'greedy', to: 'three' } })).toThrow(
       'one.traffic.to is "three", expected the name of a guest: one, two',
     );
+    for (const kind of ['request', 'greedy', 'poisson'] as const)
+      expect(
+        refused({
+          traffic: { kind, to: 'one', ...(kind === 'poisson' ? { wireRateBps: 1e8 } : {}) } as never,
+        }),
+      ).toThrow('one.traffic.to is "one", expected another guest than one itself: two');
     expect(refused({ receive: { kind: 'greedy', to: 'two' } })).toThrow(
       'one.receive.to is "two", expected none',
     );
     expect(refused({ receive: { kind: 'request' } })).toThrow(
       'one.receive.kind is "request", expected a kind',
+    );
+    expect(() => machineOf({ guests: [{ count: 3, traffic: { kind: 'greedy', to: 'guest1' } }] })).toThrow(
+      'guest1.traffic.to is "guest1", expected another guest than guest1 itself: guest0, guest2',
+    );
+    expect(() => machineOf({ guests: [{ name: 'one', traffic: { kind: 'greedy', to: 'one' } }] })).toThrow(
+      'one.traffic.to is "one", expected another guest than one itself: there is none',
     );
     expect(() => machineOf({ guests: [{ name: 'one' }, { name: 'one' }] })).toThrow(
       'guests: two are named "one"',

@@ -5,6 +5,7 @@ import { FairnessMeter } from '../../../src/machine/fairness-meter.js';
 import { PostedFairness } from '../../../src/machine/posted-fairness.js';
 import { describePosted } from '../../../src/machine/run-laws.js';
 import { limitedText } from '../../../src/report/guest-rows.js';
+import { loadScenario } from '../../../src/scenario/load.js';
 import { type SimulateOptions, simulate } from '../../../src/simulate.js';
 import { BoundMutant } from '../../scheduler/laws/number-mutants.js';
 import { either, some } from '../../support/whole.js';
@@ -319,7 +320,7 @@ describe('a guest whose ring holds less than the FIFO of the card', () => {
     expect(small?.fairShareGot).toBeLessThan(0.96);
     expect(result.ringLimited).toEqual(['small']);
     expect(result).not.toHaveProperty('cpuLimited');
-    const text = 'ring-limited: small sent less than the wire had for them';
+    const text = 'ring-limited: small sent less than the wire had for it';
     expect(limitedText(result)).toContain(text);
     const law = result.laws.find(({ law: name }) => name === 'transmit-fairness');
     expect(law).toMatchObject({ held: true, detail: expect.stringMatching(/; ring-limited: small$/u) });
@@ -336,6 +337,26 @@ describe('a guest whose ring holds less than the FIFO of the card', () => {
     expect(result).not.toHaveProperty('ringLimited');
     for (const { fairShareGot } of result.guests) expect(Math.abs(fairShareGot - 1)).toBeLessThan(0.03);
   });
+
+  // docs/scheduling.md, "How long a ring has to be".
+  test.each([
+    ['drr', {}, 0.77, true],
+    ['drr', { weight: 3 }, 0.94, true],
+    ['drr', { transmitSlots: 512 }, 1, false],
+    ['sfq', {}, 1, false],
+  ] as const)(
+    'has of its due in scenarios/short-ring.json under %s with %j: %d',
+    async (discipline, change, got, limited) => {
+      const { scenario } = await loadScenario('scenarios/short-ring.json');
+      const guests = scenario.guests.map((guest) =>
+        guest.name === 'small' ? { ...guest, ...change } : guest,
+      );
+      const result = await simulate({ ...scenario, guests }, { discipline });
+      expect(result.guests[0]?.fairShareGot).toBeCloseTo(got, 2);
+      expect(result.ringLimited).toEqual(limited ? ['small'] : undefined);
+      expect(result).not.toHaveProperty('cpuLimited');
+    },
+  );
 
   test('nor is one whose core has no time, or that asks for less', async () => {
     const slow = await simulate({ ...two(10, 256), host: { cores: 2, hertz: 2.4e9 } }, at);

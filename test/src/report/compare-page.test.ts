@@ -99,7 +99,7 @@ describe('the page of a comparison', () => {
   });
 
   test('an approach that carries half is not cheap because it is idle', () => {
-    const compared = compareRuns(runs, THROUGH);
+    const compared = compareRuns(runs, THROUGH, heading.loaded.scenario);
     const [none, driverDomain] = compared;
     if (none === undefined || driverDomain === undefined) throw new Error('runs are missing');
     expect(PRICE_METRICS.cpuPerBit.of(none)).toBe(1);
@@ -115,7 +115,7 @@ describe('the page of a comparison', () => {
 
   test('the answer names an approach for the guest that sends least, and how many attacks of how many get through', () => {
     const { answer } = describeComparison(heading, runs, 'again', THROUGH);
-    const compared = compareRuns(runs, THROUGH);
+    const compared = compareRuns(runs, THROUGH, heading.loaded.scenario);
     const waits = (name: string) =>
       compared.find((one) => one.name === name)?.run.guests.find((guest) => guest.name === 'light')?.latencyNs
         ?.p99Ns ?? Number.NaN;
@@ -158,7 +158,7 @@ describe('the page of a comparison', () => {
 
   test('what limits is one sentence for all approaches with the same reason, and names the wire where it is full', () => {
     const limited = (name: string, wireBusyFraction: number): Compared => {
-      const [none] = compareRuns(runs, THROUGH);
+      const [none] = compareRuns(runs, THROUGH, heading.loaded.scenario);
       if (none === undefined) throw new Error('runs are missing');
       return { ...none, name, run: { ...none.run, cpuLimited: ['light'], wireBusyFraction } };
     };
@@ -170,9 +170,9 @@ describe('the page of a comparison', () => {
     const { cpuLimited: _core, ...run } = byRing.run;
     const [ring] = limitsAnswers([{ ...byRing, run: { ...run, ringLimited: ['light'] } }]);
     expect(ring).toMatch(
-      /^Under d light got less than was due, because their rings were full .* \(ring-limited: transmitSlots\)\.$/u,
+      /^Under d light got less than was due, because its ring was full .* \(ring-limited: transmitSlots\)\.$/u,
     );
-    const driverDomain = limitsAnswers(compareRuns(runs, THROUGH)).filter((text) =>
+    const driverDomain = limitsAnswers(compareRuns(runs, THROUGH, heading.loaded.scenario)).filter((text) =>
       text.startsWith('driver-domain carries'),
     );
     expect(driverDomain).toHaveLength(1);

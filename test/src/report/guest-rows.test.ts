@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { belowShareText, GUEST_COLUMNS, guestTable, limitedText } from '../../../src/report/guest-rows.js';
+import type { GuestResult, RunResult } from '../../../src/machine/run-result.js';
+import {
+  belowShareText,
+  GUEST_COLUMNS,
+  guestTable,
+  limitedText,
+  slackNote,
+} from '../../../src/report/guest-rows.js';
 import { runText } from '../../../src/report/run-text.js';
 import { checkScenario } from '../../../src/scenario/load.js';
 import { simulate } from '../../../src/simulate.js';
@@ -29,18 +36,34 @@ describe('the guests of a run as text', () => {
     expect(belowShareText(run, 3)).toMatch(/^served 0\.5\d$/u);
   });
 
+  test('a guest that lacks a large part of a small due is not named, and a note says from when on one is', async () => {
+    const guest = (name: string, wireBytesSent: number, wireBytesDue: number) =>
+      ({ name, wireBytesSent, wireBytesDue, fairShareGot: wireBytesSent / wireBytesDue }) as GuestResult;
+    const few = guest('few', 2_000, 3_000);
+    const many = guest('many', 90_000, 100_000);
+    expect(belowShareText({ guests: [few, many] } as unknown as RunResult, 3)).toBe('many 0.90');
+    expect(slackNote([few, many])).toBe(
+      'Named are guests that lack more than 2 % and 3,076 bytes of it: two frames that may be under way.',
+    );
+    expect(slackNote([many, guest('all', 995, 1_000), guest('nothing', 0, 0)])).toBeUndefined();
+  });
+
   test('a list of names ends between two of them and says how many more there are', () => {
     const tail = ' sent less than the wire had for them, because their cores had no time to post more';
+    const tailOfOne = ' sent less than the wire had for it, because its core had no time to post more';
     const names = Array.from({ length: 12 }, (_, index) => `a guest, ${index}`);
     // Names of 10 characters: five of them and four separators are 58.
     expect(limitedText({ cpuLimited: names })).toBe(
       `CPU-limited: ${names.slice(0, 5).join(', ')} and 7 more${tail}`,
     );
     const long = 'x'.repeat(70);
-    expect(limitedText({ cpuLimited: [long] })).toBe(`CPU-limited: ${long}${tail}`);
+    expect(limitedText({ cpuLimited: [long] })).toBe(`CPU-limited: ${long}${tailOfOne}`);
     expect(limitedText({})).toBeUndefined();
     expect(limitedText({ cpuLimited: ['a'], ringLimited: ['b'] })).toBe(
-      `CPU-limited: a${tail}; ring-limited: b sent less than the wire had for them, because their rings were full of frames on their way (transmitSlots)`,
+      `CPU-limited: a${tailOfOne}; ring-limited: b sent less than the wire had for it, because its ring was full of frames on their way (transmitSlots)`,
+    );
+    expect(limitedText({ ringLimited: ['a', 'b'] })).toBe(
+      'ring-limited: a, b sent less than the wire had for them, because their rings were full of frames on their way (transmitSlots)',
     );
   });
 

@@ -41,5 +41,5 @@ test('a module that exports nothing, does not parse, throws, or is wrong', async
   expect(await said('throws.mjs', 'throw new Error("not today");')).toBe(
     'FILE: cannot be loaded (not today)',
   );
-  expect(await said('wrong.mjs', 'export default { guests: 3 };')).toBe('FILE: guests is 3, expected array');
+  expect(await said('wrong.mjs', 'export default { guests: 3 };')).toBe('FILE: guests is 3, expected a list');
 });

@@ -275,6 +275,14 @@ describe('a study that cannot be run is refused in one line that says what was e
       /the nearest are nic\.rateBps/u,
     ],
     [
+      'a field of a change',
+      {
+        scenario: { guests: [{ name: 'a' }], changes: [{ atNs: 5, rateBps: 2_000_000 }] },
+        vary: [{ path: 'changes[0].rate', values: [1] }],
+      },
+      /"changes\[0\]\.rate", which no scenario has; the nearest are changes\[0\]\.rateBps/u,
+    ],
+    [
       'a field of another kind of traffic',
       { vary: [{ path: 'guests[b].traffic.meanOnNs', values: [1] }] },
       /no scenario has/u,

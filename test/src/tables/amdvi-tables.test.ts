@@ -80,7 +80,7 @@ describe('AMD-Vi dumps', () => {
     const { dump } = linuxLike();
     const { code, out } = show(dump, { check: true });
     expect(code).toBe(0);
-    expect(out).toContain('256 devices, 2 domains, 5 frames');
+    expect(out).toContain('256 devices, 2 domains, 5 pages');
     expect(out).toContain('00:01.0, 00:02.0  domain 2, 3 levels, table 0x4000');
     expect(out).toContain('(254 in all)  domain 0, blocked\n  nothing mapped');
     expect(out).toContain('-> 0x702000       r-  8 KB');

@@ -1,7 +1,9 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readDump } from '../../../src/tables/dump.js';
@@ -47,7 +49,7 @@ describe('tables that Linux built for VT-d', () => {
   it('are what the dump lists: 5 contexts in 3 domains, 12,583 translations', async () => {
     const { code, out, err } = await run(LINUX, { check: true });
     expect([code, err]).toEqual([0, '']);
-    expect(out).toContain('5 contexts, 3 domains, 16 frames');
+    expect(out).toContain('5 contexts, 3 domains, 16 pages');
     expect(out).toContain('00:1f.0, 00:1f.2, 00:1f.3  domain 4, 3 levels, table 0x29db000\n  0x0-0xffffff ');
     expect(out).toContain('4096 x 4 KB');
     expect(out).toContain('12,583 translations in 240 ranges');
@@ -171,6 +173,36 @@ describe('a dump that is not whole', () => {
   });
 });
 
+describe('what hardware would refuse', () => {
+  it('is a finding, and no failure of the command (docs/iommu-tables.md)', async () => {
+    // A unit that offers tables of 48 bits alone; those of Linux here have 39.
+    const file = await changed((dump) => Object.assign(dump, { cap: '0x400' }));
+    const { code, out } = await run(file);
+    expect(out).toContain('asks for 39 bits, which the CAP register does not offer');
+    expect(code).toBe(0);
+  });
+});
+
+describe('the script of docs/iommu-tables.md', () => {
+  it('takes the dump that Linux left from an image of memory', async () => {
+    const page = await readFile(new URL('../../../docs/iommu-tables.md', import.meta.url), 'utf8');
+    const script = join(folder, 'take-dump.mjs');
+    await writeFile(script, /^```js\n([\s\S]*?)^```$/mu.exec(page)?.[1] ?? '');
+    const { root_table: root, frames, translations } = JSON.parse(original) as LinuxDump;
+    const image = join(folder, 'memory.bin');
+    const memory = await open(image, 'w');
+    for (const [address, text] of Object.entries(frames))
+      await memory.write(Buffer.from(text, 'base64'), 0, 4096, Number(address));
+    await memory.close();
+    const taken = join(folder, 'taken.json');
+    await promisify(execFile)(process.execPath, [script, image, String(root), taken]);
+    const dump = JSON.parse(await readFile(taken, 'utf8')) as LinuxDump;
+    expect(dump.frames).toEqual(frames);
+    await writeFile(taken, JSON.stringify({ ...dump, translations }));
+    expect(await run(taken, { check: true })).toMatchObject({ code: 0, err: '' });
+  });
+});
+
 describe('a damaged file', () => {
   const refused = async (change: (dump: LinuxDump) => void, message: string) => {
     const { code, out, err } = await run(await changed(change));
@@ -210,7 +242,7 @@ describe('a damaged file', () => {
     );
     await refused(
       (dump) => Object.assign(dump, { translations: 'none' }),
-      'translations is "none", expected array',
+      'translations is "none", expected a list',
     );
     await refused((dump) => Object.assign(dump, { frames: [] }), 'frames is [], expected an object');
   });
@@ -226,24 +258,37 @@ describe('a damaged file', () => {
       err: expect.stringContaining('neither root_table'),
     });
     expect(await given('[]')).toMatchObject({ code: 2, err: expect.stringContaining('expected an object') });
-    expect(await given('not json')).toMatchObject({ code: 2, err: expect.stringContaining('expected JSON') });
+    expect(await given('not json')).toMatchObject({ code: 2, err: expect.stringContaining('is not JSON') });
     const cut = (await readFile(LINUX)).subarray(0, 9000);
     expect(await given(cut)).toMatchObject({ code: 2, err: expect.stringContaining('does not unpack') });
     expect(await given(gzipSync('{'))).toMatchObject({
       code: 2,
-      err: expect.stringContaining('expected JSON'),
+      err: expect.stringContaining('is not JSON'),
     });
-    expect(await run(join(folder, 'absent'))).toMatchObject({
+  });
+
+  it('that cannot be read is refused in one line, as elsewhere', async () => {
+    const absent = join(folder, 'absent');
+    expect(await run(absent)).toEqual({
       code: 2,
-      err: expect.stringContaining('ENOENT'),
+      out: '',
+      err: `${absent}: cannot be read (no such file), expected a dump of translation tables\n`,
     });
+    expect((await run(folder)).err).toBe(
+      `${folder}: cannot be read (it is a folder), expected a dump of translation tables\n`,
+    );
+    const lines = join(folder, 'lines');
+    await writeFile(lines, 'a\nb\nc\n');
+    const { code, err } = await run(lines);
+    expect(code).toBe(2);
+    expect(err).toMatch(/^[^\n]*lines: is not JSON \([^\n]*\), expected JSON, gzip'd or not\n$/u);
   });
 
   it('cannot be checked without a list', async () => {
     const file = await changed((dump) => Reflect.deleteProperty(dump, 'translations'));
     expect((await run(file)).code).toBe(0);
     const { code, err } = await run(file, { check: true });
-    expect([code, err]).toEqual([2, expect.stringContaining('translations is missing')]);
+    expect([code, err]).toEqual([2, expect.stringContaining(`${file}: translations is missing`)]);
   });
 });
 

@@ -1,11 +1,12 @@
 import type { PageNumber } from '../../../../nic/addresses.js';
 import { ParameterError } from '../../../../scheduler/errors.js';
+import { refuseUnknownOptions } from '../../../../scheduler/known-options.js';
 import type { HostParts } from '../../../host-parts.js';
 import type { Domain } from '../../../hypervisor/domain.js';
 import type { DirectPlan, ProtectionCounters } from '../../protection.js';
 import { firstAllocated } from '../address-space.js';
+import { assertIommuOptions, UNIT_OPTIONS } from '../checked-options.js';
 import type { GuestSpace } from '../guest-space.js';
-import { assertIommuOptions } from '../iommu.js';
 import type { IommuDriver } from '../iommu-driver.js';
 import type { IommuOptions } from '../iommu-options.js';
 import { IommuProtection } from '../iommu-protection.js';
@@ -24,6 +25,7 @@ export class GuestDriven implements DirectPlan<GuestDrivenProtection> {
 
   /** @throws ParameterError for options that no unit has, and for a card that cannot tell its guests apart. */
   constructor(options: Omit<IommuOptions, 'strategy'> = {}) {
+    refuseUnknownOptions('iommu', options, UNIT_OPTIONS);
     assertIommuOptions(options);
     if (options.oneRequesterId === true)
       throw new ParameterError(

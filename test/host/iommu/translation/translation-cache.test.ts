@@ -288,12 +288,18 @@ describe('an invalidation', () => {
 
 describe('timing parameters', () => {
   it.each([
-    [{ iotlbEntries: 0 }, 'iommu.iotlbEntries is 0, expected a whole number of entries from 1 to 65,536'],
-    [{ iotlbEntries: 64, iotlbWays: 48 }, 'iommu.iotlbWays is 48, expected a divisor of iotlbEntries, 64'],
-    [{ tableReadNs: 1.5 }, 'iommu.tableReadNs is 1.5, expected whole nanoseconds from 0 to 10^9'],
-    [{ walkers: Number.NaN }, 'iommu.walkers is NaN'],
-    [{ replacement: 'clock' as 'lru' }, 'iommu.replacement is clock, expected random, lru or fifo'],
-    [{ walkerAssignment: 'none' as 'any' }, 'iommu.walkerAssignment is none, expected page or any'],
+    [
+      { iotlbEntries: 0 },
+      'iommu.timing.iotlbEntries is 0, expected a whole number of entries from 1 to 65,536',
+    ],
+    [
+      { iotlbEntries: 64, iotlbWays: 48 },
+      'iommu.timing.iotlbWays is 48, expected a divisor of iotlbEntries, 64',
+    ],
+    [{ tableReadNs: 1.5 }, 'iommu.timing.tableReadNs is 1.5, expected whole nanoseconds from 0 to 10^9'],
+    [{ walkers: Number.NaN }, 'iommu.timing.walkers is NaN'],
+    [{ replacement: 'clock' as 'lru' }, 'iommu.timing.replacement is "clock", expected random, lru or fifo'],
+    [{ walkerAssignment: 'none' as 'any' }, 'iommu.timing.walkerAssignment is "none", expected page or any'],
   ])('%o is refused', (changes, message) => {
     expect(() => timingParameters(changes)).toThrow(message);
   });

@@ -135,15 +135,17 @@ describe('capabilities that contradict themselves are refused', () => {
     ['iotlbOffset', 0x100, 'a place outside the fault recording registers'],
   ] as const)('%s %d: expected %s', (name, value, expected) => {
     expect(() => assertCapabilities({ ...LEAST, [name]: value })).toThrow(
-      `VT-d capability ${name} is ${value}, expected ${expected}`,
+      `iommu.capabilities.${name} is ${value}, expected ${expected}`,
     );
   });
 
   it('a value that is no number, and no depth of tables', () => {
     const noNumber = { ...LEAST, faultRecords: '4' as unknown as number };
-    expect(() => assertCapabilities(noNumber)).toThrow('VT-d capability faultRecords is 4, expected a whole');
+    expect(() => assertCapabilities(noNumber)).toThrow(
+      'iommu.capabilities.faultRecords is "4", expected a whole',
+    );
     expect(() => assertCapabilities({ ...LEAST, tableLevels: [] })).toThrow(
-      'VT-d capability tableLevels is [], expected at least one depth of 3, 4 and 5',
+      'iommu.capabilities.tableLevels is [], expected at least one depth of 3, 4 and 5',
     );
   });
 

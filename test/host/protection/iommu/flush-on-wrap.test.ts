@@ -216,9 +216,9 @@ describe.each(VENDORS)('flush-on-wrap on %s (pci-calgary.c, tce.c of Linux 2.6)'
   });
 
   it.each([
-    [{ tablePages: 0 }, /iommu\.tablePages is 0/],
-    [{ lineFlushNs: -1 }, /iommu\.lineFlushNs is -1/],
-    [{ quiesceNs: 0.5 }, /iommu\.quiesceNs is 0\.5/],
+    [{ tablePages: 0 }, /iommu\.strategyOptions\.tablePages is 0/],
+    [{ lineFlushNs: -1 }, /iommu\.strategyOptions\.lineFlushNs is -1/],
+    [{ quiesceNs: 0.5 }, /iommu\.strategyOptions\.quiesceNs is 0\.5/],
   ])('names what is wrong with its options: %o', (strategyOptions, message) => {
     expect(() => new IommuLab({ strategy: 'flush-on-wrap', vendor, strategyOptions })).toThrow(message);
   });

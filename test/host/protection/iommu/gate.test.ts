@@ -191,30 +191,36 @@ describe('VT-d alone', () => {
 
   it.each([
     [{ strategy: 'single-use', vendor: 'vt' as 'vtd' }, /iommu\.vendor is "vt", expected one of: vtd, amdvi/],
-    [{ strategy: 'lazy' }, /iommu strategy is "lazy", expected one of: direct-map/],
+    [{ strategy: 'lazy' }, /iommu\.strategy is "lazy", expected one of: direct-map/],
     [{ strategy: 'single-use', vendor: 'amdvi' as const, cachingMode: true }, /cachingMode is true/],
     [{ strategy: 'single-use', vendor: 'amdvi' as const, capabilities: {} }, /capabilities is given/],
     [{ strategy: 'single-use', maxMode: 4 }, /iommu\.maxMode is 4, expected none for vtd/],
-    [{ strategy: 'persistent', strategyOptions: { quotaPages: 0 } }, /iommu\.quotaPages is 0/],
-    [{ strategy: 'shared', seed: Number.NaN }, /iommu\.seed is NaN, expected a whole number$/],
+    [
+      { strategy: 'persistent', strategyOptions: { quotaPages: 0 } },
+      /iommu\.strategyOptions\.quotaPages is 0/,
+    ],
+    [{ strategy: 'shared', seed: Number.NaN }, /iommu\.seed is NaN, expected a whole number >= 0$/],
     [{ strategy: 'shared', vendor: 'amdvi', maxMode: 7 }, /iommu\.maxMode is 7, expected 4, 5 or 6$/],
     [
       { strategy: 'shared', timing: { walkers: 0 } },
-      /iommu\.walkers is 0, expected a whole number of walkers/,
+      /iommu\.timing\.walkers is 0, expected a whole number of walkers/,
     ],
     [
       { strategy: 'shared', queueTiming: { statusWriteNs: -1 } },
-      /iommu\.statusWriteNs is -1, expected whole/,
+      /iommu\.queueTiming\.statusWriteNs is -1, expected whole/,
     ],
     [{ strategy: 'shared', capabilities: { domainBits: 5 } }, /domainBits is 5, expected an even number$/],
     [
       { strategy: 'shared', capabilities: { tableLevels: [6] } },
-      /tableLevels is \[6\], expected at least one/,
+      /iommu\.capabilities\.tableLevels is \[6\], expected at least one/,
     ],
     [{ strategy: 'shared', timing: { walker: 4 } }, /^iommu\.timing: walker is not an option that is known/],
     [{ strategy: 'shared', queueTiming: { fetchNs: 4 } }, /^iommu\.queueTiming: fetchNs is not an option/],
     [{ strategy: 'shared', capabilities: { levels: [4] } }, /^iommu\.capabilities: levels is not an option/],
-    [{ strategy: 'deferred', strategyOptions: { queueEntries: 1.5 } }, /iommu\.queueEntries is 1\.5/],
+    [
+      { strategy: 'deferred', strategyOptions: { queueEntries: 1.5 } },
+      /iommu\.strategyOptions\.queueEntries is 1\.5/,
+    ],
   ])('names what is wrong with its options: %o', (options, message) => {
     // Some are of a kind that only a caller without types can give.
     expect(() => new Iommu(options as IommuOptions)).toThrow(message);

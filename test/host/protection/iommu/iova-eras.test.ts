@@ -74,5 +74,5 @@ test('every era has two costs of the table; a name that is none is refused with 
   }
   expect(
     () => new IommuLab({ strategy: 'deferred', strategyOptions: { iovaAllocator: 'slab' as 'rcache' } }),
-  ).toThrow('iommu.iovaAllocator is "slab", expected one of: bitmap, rbtree, rcache');
+  ).toThrow('iommu.strategyOptions.iovaAllocator is "slab", expected one of: bitmap, rbtree, rcache');
 });
