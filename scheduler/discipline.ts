@@ -136,3 +136,15 @@ export function requireWeight(discipline: string, context: ContextId, weight: nu
     );
   }
 }
+
+/** Methods that every discipline has; the others are optional. */
+export const DISCIPLINE_METHODS = [
+  'join',
+  'leave',
+  'activate',
+  'select',
+  'served',
+  'withdraw',
+  'relativeFairnessBoundBytes',
+  'checkInvariants',
+] as const satisfies readonly (keyof Discipline)[];

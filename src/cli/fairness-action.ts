@@ -17,6 +17,7 @@ import { chartSvg } from '../report/charts/draw.js';
 import { type NamedText, OutputFolder } from '../report/output-folder.js';
 import { ofCommandLine } from '../scenario/own-modules.js';
 import { packageFolder } from '../scenario/package-folder.js';
+import { resultOf } from '../work/refusable.js';
 import { UsageError } from './cli-io.js';
 import type { CommandAction, GivenOptions } from './commands/entry.js';
 import { formatDuration, parseDuration } from './duration.js';
@@ -49,10 +50,7 @@ export const fairnessAction: CommandAction = async (_args, options, io) => {
       const outcomes = await workers.each('fairness/discipline', tasks, (done) =>
         show(`fairness ${done}/${tasks.length}`),
       );
-      const rows = outcomes.map((outcome) => {
-        if ('refused' in outcome) throw new UsageError(outcome.refused);
-        return outcome.result;
-      });
+      const rows = outcomes.map(resultOf);
       const { workloads, disciplines } = settings;
       return workloads.map((name, index) =>
         workloadFinding(

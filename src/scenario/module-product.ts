@@ -1,23 +1,12 @@
 import type { ProtectionPlan } from '../../host/protection/protection.js';
-import type { Discipline } from '../../scheduler/discipline.js';
+import { DISCIPLINE_METHODS, type Discipline } from '../../scheduler/discipline.js';
 import { UserError } from '../../scheduler/errors.js';
 import { ModuleFault, type OwnModule, thrownBy } from './module-fault.js';
-
-const DISCIPLINE_PARTS = [
-  'join',
-  'leave',
-  'activate',
-  'select',
-  'served',
-  'withdraw',
-  'relativeFairnessBoundBytes',
-  'checkInvariants',
-];
 
 /** What a module makes, if it is a discipline. @throws UserError when it is not */
 export function madeDiscipline(module: OwnModule, make: () => Discipline): Discipline {
   const discipline = tried(module, make);
-  checkParts(module, discipline, DISCIPLINE_PARTS);
+  checkParts(module, discipline, DISCIPLINE_METHODS);
   return discipline;
 }
 
